@@ -1,0 +1,1 @@
+"""All of Hudhud on one machine, in one command."""
