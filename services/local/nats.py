@@ -1,5 +1,6 @@
 """Runs nats-server with JetStream for one state folder."""
 
+import secrets
 import shutil
 import socket
 import subprocess
@@ -41,6 +42,8 @@ class Nats:
         self._leash = leash
         self._ports = ports
         self._identity = identity
+        # By this name we know that the server which answers is the one we started.
+        self._name = f"hudhud-{secrets.token_hex(8)}"
         self._process: subprocess.Popen[bytes] | None = None
         self.log_file = state.resolve() / "logs" / "nats.log"
 
@@ -114,7 +117,7 @@ class Nats:
         self._leash.tie(self._process.pid)
         deadline = time.monotonic() + _START_SECONDS_MAX
         while self._process.poll() is None and time.monotonic() < deadline:
-            if _answers(port):
+            if _answers(port, self._name):
                 return True
             time.sleep(_POLL_SECONDS)
         self.kill()
@@ -133,7 +136,7 @@ tls {{
 """
         return f"""# Written anew at each start.
 listen: "127.0.0.1:{port}"
-server_name: "hudhud-local"
+server_name: "{self._name}"
 jetstream {{
   store_dir: "{self._folder / "store"}"
   sync_interval: "{_SYNC_INTERVAL}"
@@ -163,10 +166,10 @@ def _find_program() -> str:
     raise LocalError(f"nats-server is not installed. {_ADVICE}")
 
 
-def _answers(port: int) -> bool:
-    """Whether a NATS server greets on this port: it sends INFO before anything else, TLS or not."""
+def _answers(port: int, name: str) -> bool:
+    """Whether the server of this name listens here: it says so before anything else, TLS or not."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            return connection.recv(5) == b"INFO "
+            return name.encode() in connection.recv(4096)
     except OSError:
         return False

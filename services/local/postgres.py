@@ -267,7 +267,7 @@ def _socket_folder(home: Path) -> Path:
     if len(os.fsencode(beside / ".s.PGSQL.5432")) <= _SOCKET_PATH_BYTES_MAX:
         return beside
     # Nobody can slip in a folder of their own: ours is made anew at each start, or that fails.
-    return Path("/tmp") / f"hudhud-{os.geteuid()}-{_short_name(home)}"
+    return Path("/tmp") / f"hudhud-{os.geteuid()}-{_short_name(home)}"  # noqa: S108
 
 
 def _short_name(path: Path) -> str:
