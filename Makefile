@@ -1,7 +1,6 @@
 # How Hudhud is set up, run, tested and checked. Targets are files or leave one behind, so that
 # repeating a command costs nothing; `make help` is made from the `##` comments.
 
-ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -15,6 +14,7 @@ PROTOS := $(shell find protos -type d -o -name '*.proto' 2>/dev/null)
 
 .PHONY: help
 help:  ## list the targets
+	@echo "make TARGET, on a fresh clone too: whatever it needs is set up first."
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 # --- Set up -----------------------------------------------------------------------------------
@@ -61,6 +61,7 @@ venv: .venv/.complete  ## make the virtual environment from the lock file
 	done
 	@touch $@
 
+# A folder is older than the proto that came or went in it, which is how a removal is noticed.
 .PHONY: stubs
 stubs: build/stubs/.complete  ## build the Python stubs of the protos
 
@@ -68,3 +69,88 @@ build/stubs/.complete: .venv/.complete protos/build_stubs.py $(PROTOS)
 	@echo "==> Building the stubs of the protos"
 	@$(BIN)/python protos/build_stubs.py build/stubs
 	@touch $@
+
+.PHONY: model
+model: .venv/.complete  ## train the classifier, unless it is newer than what it is made from
+	@$(BIN)/hudhud-ml train --if-stale
+
+# --- Run --------------------------------------------------------------------------------------
+
+.PHONY: run
+run: stubs model  ## start everything on this machine, play the demonstration, stay up
+	@exec $(BIN)/hudhud run
+
+.PHONY: demo
+demo: stubs model  ## the same, and exit: non-zero if any expectation failed
+	@exec $(BIN)/hudhud demo
+
+.PHONY: bench
+bench: stubs model  ## measure rates, latencies, CPU and memory
+	@exec $(BIN)/hudhud bench
+
+# --- Check ------------------------------------------------------------------------------------
+
+.PHONY: test
+test: stubs model  ## run all tests; ARGS="-m unit" or ARGS="-k window" runs some
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+PYTHON_CODE := services ml tests protos
+CHECKS := check-format check-code check-types check-imports check-protos check-promise
+
+.PHONY: lint
+lint: stubs  ## check formatting, code, types, imports and protos
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+.PHONY: $(CHECKS)
+check-format: .venv/.complete
+	@echo "==> ruff format"; $(BIN)/ruff format --check $(PYTHON_CODE)
+
+check-code: .venv/.complete
+	@echo "==> ruff check"; $(BIN)/ruff check $(PYTHON_CODE)
+
+check-types: stubs
+	@echo "==> mypy"; $(BIN)/python -m mypy $(PYTHON_CODE)
+
+check-imports: stubs
+	@echo "==> lint-imports"; $(BIN)/python $(BIN)/lint-imports
+
+check-protos: .venv/.complete
+	@echo "==> buf lint"; $(BIN)/buf lint
+
+# What the contract has promised so far is a record, kept in protos/promised.binpb: it cannot be
+# derived from the present protos, and unlike a commit or a tag it is there in a shallow clone and
+# after a rebase. The second comparison is the first one turned around: it fails where the protos
+# have something that was never promised, so that nothing escapes the first.
+PROMISED := protos/promised.binpb
+check-promise: .venv/.complete
+	@echo "==> buf breaking"; $(BIN)/buf breaking --against $(PROMISED)
+	@$(BIN)/buf breaking $(PROMISED) --against . > /dev/null || \
+	    { echo "The protos have grown. To promise what is new: make promise" >&2; exit 1; }
+
+.PHONY: promise
+promise: .venv/.complete  ## promise the protos as they are; BREAKING=1 breaks an old promise
+	@$(BIN)/buf lint
+	@[ -n "$(BREAKING)" ] || [ ! -e $(PROMISED) ] || $(BIN)/buf breaking --against $(PROMISED)
+	@$(BIN)/buf build --exclude-source-info --output $(PROMISED)
+
+.PHONY: format
+format: .venv/.complete  ## format the code and mend what can be mended without thought
+	@$(BIN)/ruff check --fix $(PYTHON_CODE)
+	@$(BIN)/ruff format $(PYTHON_CODE)
+
+# --- Upkeep -----------------------------------------------------------------------------------
+
+# Both are resolved for every platform at once; what one pins the other keeps.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header --no-annotate
+
+.PHONY: lock
+lock: .venv/.complete  ## resolve requirements/*.in again; UPGRADE=1 takes the newest versions
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.lock requirements/dev.in
+	@$(LOCK) --constraint requirements/dev.lock \
+	    --output-file requirements/runtime.lock requirements/runtime.in
+
+.PHONY: clean
+clean:  ## remove what was derived: .venv, build and caches, but not the state in .state
+	@rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
