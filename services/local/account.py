@@ -50,6 +50,7 @@ def database_account() -> Account:
 
     Raises:
         LocalError: We are root and the system has no account that could run it.
+
     """
     if os.geteuid() != 0:
         return Account("", os.geteuid(), os.getegid(), is_ours=True)

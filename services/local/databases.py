@@ -25,6 +25,7 @@ class Databases:
 
         Raises:
             LocalError: The server cannot be reached, or the URL's role may not create databases.
+
         """
         password_file = self._secrets_folder / f"{name}.pgpass"
         is_new = not password_file.exists()

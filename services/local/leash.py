@@ -8,23 +8,28 @@ second one, this, finds its standard input closed and stops them in its place.
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Collection
 from typing import IO, Self
 
 import psutil
 
 _GRACE_SECONDS = 10.0
+_POLL_SECONDS = 0.02
 
 
 class Leash:
     """Processes that must not outlive this one, even if it is killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_open: Collection[int] = ()) -> None:
+        """Start the watcher. It keeps these file descriptors open for as long as it lives."""
         self._watcher = subprocess.Popen(
             [sys.executable, "-m", "services.local.leash"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
-            text=True,
+            pass_fds=keep_open,
+            bufsize=0,
         )
 
     def tie(self, pid: int, stop_signal: signal.Signals = signal.SIGTERM) -> None:
@@ -48,9 +53,9 @@ class Leash:
         self.close()
 
     def _say(self, line: str) -> None:
+        # One write of one short line is whole even when threads say something at the same time.
         if self._watcher.stdin is not None and not self._watcher.stdin.closed:
-            self._watcher.stdin.write(line + "\n")
-            self._watcher.stdin.flush()
+            self._watcher.stdin.write(f"{line}\n".encode())
 
 
 def watch(lines: IO[str], grace_seconds: float = _GRACE_SECONDS) -> None:
@@ -74,11 +79,15 @@ def watch(lines: IO[str], grace_seconds: float = _GRACE_SECONDS) -> None:
 def _stop(process: psutil.Process, signal_number: int, grace_seconds: float) -> None:
     try:
         process.send_signal(signal_number)
-        process.wait(grace_seconds)
+        deadline = time.monotonic() + grace_seconds
+        # Nobody may be left to collect the exit code: then a zombie is all that there will be.
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                process.kill()
+                return
+            time.sleep(_POLL_SECONDS)
     except psutil.NoSuchProcess:
         return
-    except psutil.TimeoutExpired:
-        process.kill()
 
 
 if __name__ == "__main__":

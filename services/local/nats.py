@@ -63,6 +63,7 @@ class Nats:
 
         Raises:
             LocalError: It does not start; the message ends with its log's last lines.
+
         """
         private_folder(self._folder)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +158,7 @@ def _find_program() -> str:
 
     Raises:
         LocalError: There is neither.
+
     """
     beside = [sysconfig.get_path("scripts"), str(Path(sys.executable).parent)]
     for folders in (*beside, None):

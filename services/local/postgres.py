@@ -86,6 +86,7 @@ class Postgres:
 
         Raises:
             LocalError: It does not start; the message ends with its log's last lines.
+
         """
         programs = find_postgres_programs(self._account, self._home.parent)
         self._home.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,7 @@ def find_postgres_programs(account: Account, spare_folder: Path) -> PostgresProg
 
     Raises:
         LocalError: The wheel is not there for this platform, or its programs do not run.
+
     """
     package = _wheel_folder()
     if not account.reaches(package / "pginstall" / "bin"):

@@ -1,0 +1,129 @@
+"""Which service processes there are, in the order in which they start, and what each is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.local.certificates import Identity
+from services.local.ports import Ports
+from services.local.secrets import Secrets
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: its name is its certificate's, its database's and its log's too."""
+
+    name: str
+    module: str
+    # Ports that we would like, so that addresses look the same on most machines.
+    internal_port: int
+    public_port: int
+    # The services that it calls; they start before it.
+    peers: tuple[str, ...] = ()
+    # The variables that name its secrets, each with the attribute of `Secrets` that has the path.
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+ROSTER = (
+    Service(
+        "identity",
+        "services.identity",
+        internal_port=7441,
+        public_port=8441,
+        secrets={
+            "HUDHUD_TOKEN_SIGNING_KEY_FILE": "token_signing_key",
+            "HUDHUD_PAIRWISE_SECRET_FILE": "pairwise_secret",
+            "HUDHUD_OPERATOR_CREDENTIAL_FILE": "operator_credential",
+        },
+    ),
+    Service(
+        "policy",
+        "services.policy",
+        internal_port=7442,
+        public_port=8442,
+        peers=("identity",),
+        secrets={
+            "HUDHUD_CLEARANCE_SIGNING_KEY_FILE": "clearance_signing_key",
+            "HUDHUD_PAIRWISE_SECRET_FILE": "pairwise_secret",
+            "HUDHUD_MODEL_VERIFICATION_KEY_FILE": "model_verification_key",
+        },
+    ),
+    Service(
+        "billing",
+        "services.billing",
+        internal_port=7443,
+        public_port=8443,
+        peers=("identity",),
+    ),
+    Service(
+        "messaging",
+        "services.messaging",
+        internal_port=7444,
+        public_port=8444,
+        peers=("identity", "policy", "billing"),
+        secrets={"HUDHUD_PAIRWISE_SECRET_FILE": "pairwise_secret"},
+    ),
+    Service(
+        "edge",
+        "services.ends.edge",
+        internal_port=7445,
+        public_port=8445,
+        peers=("identity", "policy", "messaging"),
+        secrets={
+            "HUDHUD_PICKLE_KEY_FILE": "pickle_key",
+            "HUDHUD_FRANKING_SECRET_FILE": "franking_secret",
+        },
+    ),
+)
+
+
+def describe_to(
+    service: Service,
+    *,
+    ports: Ports,
+    identity: Identity,
+    secrets: Secrets,
+    database_url: str,
+    nats_url: str,
+) -> dict[str, str]:
+    """The `HUDHUD_...` environment of this service's process.
+
+    Ports are taken now, and may be others than last time; its peers must have theirs already.
+    """
+    internal = ports.take(f"{service.name}.internal", preferred=service.internal_port)
+    public = ports.take(f"{service.name}.public", preferred=service.public_port)
+    environment = {
+        "HUDHUD_INTERNAL_LISTEN": f"{HOST}:{internal}",
+        "HUDHUD_PUBLIC_LISTEN": f"{HOST}:{public}",
+        "HUDHUD_DATABASE_URL": database_url,
+        "HUDHUD_NATS_URL": nats_url,
+        "HUDHUD_TLS_CERTIFICATE_FILE": str(identity.certificate_file),
+        "HUDHUD_TLS_KEY_FILE": str(identity.key_file),
+        "HUDHUD_TLS_AUTHORITY_FILE": str(identity.authority_file),
+    }
+    for peer in service.peers:
+        environment[f"HUDHUD_{peer.upper()}_ADDRESS"] = (
+            f"{HOST}:{ports.current(f'{peer}.internal')}"
+        )
+    for variable, attribute in service.secrets.items():
+        path: Path = getattr(secrets, attribute)
+        environment[variable] = str(path)
+    return environment
+
+
+def stages(services: tuple[Service, ...]) -> list[list[Service]]:
+    """The services in groups: each group calls only those before it, and may start together."""
+    groups: list[list[Service]] = []
+    started: set[str] = set()
+    waiting = list(services)
+    names = {service.name for service in services}
+    while waiting:
+        group = [each for each in waiting if names & set(each.peers) <= started]
+        if not group:
+            raise ValueError(f"these call one another in a circle: {[s.name for s in waiting]}")
+        groups.append(group)
+        started |= {each.name for each in group}
+        waiting = [each for each in waiting if each not in group]
+    return groups

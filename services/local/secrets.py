@@ -1,0 +1,89 @@
+"""The keys and secrets of one state folder: made once, readable by their owner alone."""
+
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.local.private_files import private_folder, write_private
+
+
+class Secrets:
+    """Where each secret lies. Asking for one makes it, the first time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = private_folder(folder)
+
+    @property
+    def token_signing_key(self) -> Path:
+        """Identity signs tokens with it: Ed25519, PKCS #8 in PEM."""
+        return self._signing_key("token-signing")
+
+    @property
+    def clearance_signing_key(self) -> Path:
+        """Policy signs clearances with it: Ed25519, PKCS #8 in PEM."""
+        return self._signing_key("clearance-signing")
+
+    @property
+    def model_signing_key(self) -> Path:
+        """A released model is signed with it: Ed25519, PKCS #8 in PEM."""
+        return self._signing_key("model-signing")
+
+    @property
+    def model_verification_key(self) -> Path:
+        """The public half of the model's key: SubjectPublicKeyInfo in PEM."""
+        return self._signing_key("model-signing").with_suffix(".public.pem")
+
+    @property
+    def pairwise_secret(self) -> Path:
+        """Makes the ids by which businesses know persons: 64 bytes (AES-256-SIV) in hexadecimal.
+
+        Changing it would make every such id mean somebody else; it must be backed up.
+        """
+        return self._random("pairwise", 64)
+
+    @property
+    def pickle_key(self) -> Path:
+        """Encrypts the edge's stored sessions: 32 bytes in hexadecimal."""
+        return self._random("edge-pickle", 32)
+
+    @property
+    def franking_secret(self) -> Path:
+        """The edge derives each message's franking key from it: 32 bytes in hexadecimal."""
+        return self._random("edge-franking", 32)
+
+    @property
+    def operator_credential(self) -> Path:
+        """What an operator shows instead of an API key: 32 bytes in hexadecimal."""
+        return self._random("operator-credential", 32)
+
+    def _signing_key(self, name: str) -> Path:
+        file = self.folder / f"{name}.pem"
+        public_file = file.with_suffix(".public.pem")
+        if not file.exists():
+            key = Ed25519PrivateKey.generate()
+            write_private(
+                file,
+                key.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                ),
+            )
+        if not public_file.exists():
+            loaded = serialization.load_pem_private_key(file.read_bytes(), password=None)
+            write_private(
+                public_file,
+                loaded.public_key().public_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PublicFormat.SubjectPublicKeyInfo,
+                ),
+            )
+        return file
+
+    def _random(self, name: str, length_bytes: int) -> Path:
+        file = self.folder / f"{name}.hex"
+        if not file.exists():
+            write_private(file, secrets.token_hex(length_bytes).encode())
+        return file
