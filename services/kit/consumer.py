@@ -1,0 +1,225 @@
+"""Owns the receiving end of events: batches to a handler, acknowledged once it has committed.
+
+Delivery is at least once and in no promised order; handlers are idempotent by `event_id` and only
+move states forward. After a stream was lost everything in the outbox comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import asyncpg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import api
+from nats.js.errors import NotFoundError
+
+from services.kit.coalesce import Overloaded
+from services.kit.database import NOT_UP_YET, WORTH_RETRYING, Database, DatabaseUnavailable
+from services.kit.nats import Disconnected, Nats
+from services.kit.outbox import Event
+from services.kit.pull import ConsumerGone, Pull
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[list[Event]], Awaitable[None]]
+
+# Errors that say nothing about the event: they never park one.
+PASSING = (*NOT_UP_YET, *WORTH_RETRYING, DatabaseUnavailable, Overloaded, asyncpg.InterfaceError)
+
+PARK = """
+INSERT INTO consumer_parked (consumer, event_id, subject, payload, trace, error, tries)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (consumer, event_id) DO UPDATE SET error = excluded.error, tries = excluded.tries
+"""
+
+
+class Consumer:
+    """One durable consumer of one stream. Replicas with the same name share the work."""
+
+    def __init__(
+        self,
+        database: Database,
+        nats: Nats,
+        *,
+        stream: str,
+        name: str,
+        subjects: Sequence[str],
+        handler: Handler,
+        batch_max: int = 256,
+        tries_max: int = 8,
+        backoff_seconds: float = 1.0,
+        backoff_seconds_max: float = 60.0,
+        ack_wait_seconds: float = 30.0,
+        retry_seconds: float = 1.0,
+    ) -> None:
+        """`name` is the consumer's in JetStream (such as `billing`), `subjects` what it gets.
+
+        An event whose handling fails `tries_max` times goes to the table `consumer_parked`.
+        `ack_wait_seconds` bounds one call of the handler.
+        """
+        self.database = database
+        self.nats = nats
+        self.stream = stream
+        self.name = name
+        self.handled_count = 0
+        self.parked_count = 0
+        # Events in the stream that this consumer has not been given yet; None before the first.
+        self.lag: int | None = None
+        self._subjects = list(subjects)
+        self._handler = handler
+        self._batch_max = batch_max
+        self._tries_max = tries_max
+        self._backoff_seconds = backoff_seconds
+        self._backoff_seconds_max = backoff_seconds_max
+        self._ack_wait_seconds = ack_wait_seconds
+        self._retry_seconds = retry_seconds
+
+    async def run(self) -> None:
+        """Consume until cancelled. With NATS down or the stream not there yet, wait and go on."""
+        reason = ""
+        while True:
+            try:
+                await self.nats.serve(self._consume)
+            except NotFoundError:
+                reason = self._tell(reason, f"there is no stream {self.stream} yet")
+            except ConsumerGone as error:
+                reason = self._tell(reason, str(error))
+            except (Disconnected, NatsError, OSError, asyncio.TimeoutError) as error:
+                reason = self._tell(reason, str(error) or type(error).__name__)
+            await self.database.clock.sleep(self._retry_seconds)
+
+    def _tell(self, before: str, reason: str) -> str:
+        if reason != before:
+            logger.warning("consumer %s: %s; waiting", self.name, reason)
+        return reason
+
+    async def _consume(self, client: Client) -> None:
+        jetstream = client.jetstream()
+        info = await jetstream.add_consumer(
+            self.stream,
+            api.ConsumerConfig(
+                durable_name=self.name,
+                deliver_policy=api.DeliverPolicy.ALL,
+                ack_policy=api.AckPolicy.EXPLICIT,
+                ack_wait=self._ack_wait_seconds * 2,
+                max_ack_pending=self._batch_max * 16,
+                max_deliver=-1,
+                filter_subjects=self._subjects,
+            ),
+        )
+        self.lag = info.num_pending
+        logger.info("consumer %s: %d events waiting in %s", self.name, self.lag or 0, self.stream)
+        async with Pull(client, self.stream, self.name, self._batch_max) as pull:
+            while True:
+                messages = await pull.next()
+                await self._handle(messages)
+                self.lag = messages[-1].metadata.num_pending
+
+    async def _handle(self, messages: list[Msg]) -> None:
+        events = [read_event(message) for message in messages]
+        error = await self._try(events)
+        if error is None:
+            await self._acknowledge(messages)
+        elif len(events) == 1:
+            await self._give_back(messages[0], events[0], error)
+        elif isinstance(error, PASSING):
+            for message, event in zip(messages, events, strict=True):
+                await self._give_back(message, event, error)
+        else:
+            # One of them is bad. Halving finds it and lets the others through.
+            half = len(messages) // 2
+            await self._handle(messages[:half])
+            await self._handle(messages[half:])
+
+    async def _try(self, events: list[Event]) -> Exception | None:
+        try:
+            await asyncio.wait_for(self._handler(events), self._ack_wait_seconds)
+        except Exception as error:
+            return error
+        return None
+
+    async def _acknowledge(self, messages: list[Msg]) -> None:
+        # Handled and not acknowledged: if this process dies here, the same events come again.
+        for message in messages:
+            await message.ack()
+        self.handled_count += len(messages)
+
+    async def _give_back(self, message: Msg, event: Event, error: Exception) -> None:
+        tries = message.metadata.num_delivered
+        reason = f"{type(error).__name__}: {error}"
+        if tries >= self._tries_max and not isinstance(error, PASSING):
+            try:
+                await self._park(event, reason, tries)
+            except (*PASSING, asyncpg.PostgresError) as failure:
+                logger.error("consumer %s: cannot park an event: %s", self.name, failure)
+            else:
+                await message.ack()
+                return
+        delay_seconds = min(
+            self._backoff_seconds * 2 ** min(tries - 1, 16), self._backoff_seconds_max
+        )
+        logger.warning(
+            "consumer %s: event %s (%s), try %d: %s; again in %.1f s",
+            self.name,
+            event.event_id,
+            event.subject,
+            tries,
+            reason,
+            delay_seconds,
+        )
+        await message.nak(delay=delay_seconds)
+
+    async def _park(self, event: Event, reason: str, tries: int) -> None:
+        async with self.database.transaction("park_event") as connection:
+            await connection.execute(
+                PARK,
+                self.name,
+                event.event_id,
+                event.subject,
+                event.payload,
+                dict(event.trace) if event.trace else None,
+                reason,
+                tries,
+            )
+        self.parked_count += 1
+        logger.error(
+            "consumer %s: event %s (%s) parked after %d tries: %s",
+            self.name,
+            event.event_id,
+            event.subject,
+            tries,
+            reason,
+        )
+
+    async def retry_parked(self, limit: int = 256) -> int:
+        """Hand parked events to the handler again; those it accepts are parked no longer.
+
+        Returns how many it accepted. For an operator, after mending the cause.
+        """
+        async with self.database.connection("read_parked_events") as connection:
+            rows = await connection.fetch(
+                "SELECT event_id, subject, payload, trace FROM consumer_parked"
+                " WHERE consumer = $1 ORDER BY park_time LIMIT $2",
+                self.name,
+                limit,
+            )
+        accepted = [row["event_id"] for row in rows if await self._try([Event(**row)]) is None]
+        async with self.database.connection("delete_parked_events") as connection:
+            await connection.execute(
+                "DELETE FROM consumer_parked WHERE consumer = $1 AND event_id = ANY ($2::uuid[])",
+                self.name,
+                accepted,
+            )
+        return len(accepted)
+
+
+def read_event(message: Msg) -> Event:
+    """The event in a JetStream message; its id is the first 36 characters of the message id."""
+    headers = message.headers or {}
+    trace = {name: value for name, value in headers.items() if not name.startswith("Nats-")}
+    return Event(UUID(headers["Nats-Msg-Id"][:36]), message.subject, message.data, trace or None)

@@ -1,0 +1,266 @@
+"""Owns the road from the outbox to JetStream, and making good what JetStream loses.
+
+Any number of replicas run a relay; one at a time leads, by an advisory lock in PostgreSQL, and
+the others stand by. With one writer a stream's sequences only ever grow, and that is how a loss is
+noticed:
+
+- the stream is not there, or was made at another time than remembered: all of it is lost;
+- its first sequence is beyond one that is remembered (purged), or there are new holes: all is lost;
+- its last sequence is below the highest acknowledged, or another event sits there, or an ack
+  comes with a sequence that was given out before: it went back, and what lay behind is lost.
+
+What is lost is put back in `outbox_pending` and relayed again. Consumers are idempotent, so that
+relaying too much is harmless, and relaying too little does not happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+import asyncpg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from services.kit.clock import Clock
+from services.kit.database import Database
+from services.kit.jetstream import Ack, Message, Publisher, PublishFailed, Stream
+from services.kit.nats import Disconnected, Nats
+from services.kit.stream_guard import Loss, Memory, StreamGuard
+
+logger = logging.getLogger(__name__)
+
+WAKE_SUBJECT = "hudhud.relay"
+
+# What went wrong is outside this process and may pass: begin again.
+PASSING = (
+    Disconnected,
+    NatsError,
+    PublishFailed,
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
+
+
+class StreamWentBack(Exception):
+    """An ack came with a sequence that had been given out before."""
+
+
+class Relay:
+    """Relays one service's outbox to one stream."""
+
+    def __init__(
+        self,
+        database: Database,
+        nats: Nats,
+        stream: Stream,
+        *,
+        batch_max: int = 512,
+        poll_seconds: float = 1.0,
+        check_seconds: float = 3.0,
+        retry_seconds: float = 0.5,
+    ) -> None:
+        self.database = database
+        self.nats = nats
+        self.stream = stream
+        self.leading = False
+        self.relayed_count = 0
+        self._batch_max = batch_max
+        self._poll_seconds = poll_seconds
+        self._check_seconds = check_seconds
+        self._retry_seconds = retry_seconds
+        self._clock: Clock = database.clock
+        self._woken = asyncio.Event()
+        self._wake_subject = f"{WAKE_SUBJECT}.{stream.name}"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._calling = False
+
+    def wake(self) -> None:
+        """Say that events were committed. Cheap; without it they wait for the next poll."""
+        if self.leading:
+            self._woken.set()
+        elif not self._calling:
+            # The leader is another process. One call stands for all of this turn's commits.
+            self._calling = True
+            task = asyncio.get_running_loop().create_task(self._call_leader())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _call_leader(self) -> None:
+        self._calling = False
+        client = self.nats.client
+        if client is not None:
+            with suppress(NatsError, OSError):
+                await client.publish(self._wake_subject)
+
+    async def run(self) -> None:
+        """Relay until cancelled. With NATS or PostgreSQL down, wait and go on."""
+        while True:
+            try:
+                await self.nats.serve(self._stand_by)
+            except PASSING as error:
+                logger.warning(
+                    "relay %s: %s; going on in %.1f s",
+                    self.stream.name,
+                    str(error) or type(error).__name__,
+                    self._retry_seconds,
+                )
+            await self._clock.sleep(self._retry_seconds)
+
+    async def _stand_by(self, client: Client) -> None:
+        """Wait for the lock, then lead. The lock and what it protects share one connection.
+
+        So a leader that has lost the lock, with its connection, cannot mark anything any more.
+        """
+        connection = await self.database.connect("relay")
+        try:
+            while not await connection.fetchval(
+                "SELECT pg_try_advisory_lock(hashtext('relay'), hashtext($1))", self.stream.name
+            ):
+                await self._clock.sleep(self._retry_seconds)
+            self.leading = True
+            await self._lead(connection, client)
+        finally:
+            self.leading = False
+            connection.terminate()
+
+    async def _lead(self, connection: asyncpg.Connection[asyncpg.Record], client: Client) -> None:
+        async def woken(_: Msg) -> None:
+            self._woken.set()
+
+        await client.subscribe(self._wake_subject, cb=woken)
+        publisher = Publisher(client, self.stream.name)
+        guard = StreamGuard(connection, client.jetstream(timeout=5), self.stream)
+        await guard.ensure()
+        checked = self._clock.monotonic()
+        memory = await guard.check()
+        logger.info("relay %s: leading", self.stream.name)
+        while True:
+            if self._clock.monotonic() - checked >= self._check_seconds:
+                checked = self._clock.monotonic()
+                memory = await guard.check()
+            self._woken.clear()
+            rows = await connection.fetch(FETCH, self._batch_max * 3 // 4, self._batch_max)
+            if not rows:
+                await self._wait_for_events()
+                continue
+            try:
+                memory = await self._relay(connection, publisher, rows, memory)
+            except (StreamWentBack, PublishFailed) as error:
+                logger.warning("relay %s: %s; checking the stream", self.stream.name, error)
+                await guard.ensure()
+                before, memory = memory, await guard.check()
+                if memory == before and isinstance(error, StreamWentBack):
+                    # The check found nothing wrong, yet a sequence came twice: believe the ack.
+                    memory = await guard.make_good(Loss(str(error), went_back=True))
+                elif memory == before:
+                    await self._clock.sleep(self._retry_seconds)
+
+    async def _wait_for_events(self) -> None:
+        wait = asyncio.ensure_future(self._woken.wait())
+        poll = asyncio.ensure_future(
+            self._clock.sleep(min(self._poll_seconds, self._check_seconds))
+        )
+        try:
+            await asyncio.wait({wait, poll}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            wait.cancel()
+            poll.cancel()
+
+    async def _relay(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        publisher: Publisher,
+        rows: Sequence[asyncpg.Record],
+        memory: Memory,
+    ) -> Memory:
+        suffix = f".{memory.generation}" if memory.generation else ""
+        acks = await publisher.publish(
+            [
+                Message(
+                    str(row["event_id"]) + suffix,
+                    row["subject"],
+                    row["payload"],
+                    row["trace"] or {},
+                )
+                for row in rows
+            ]
+        )
+        require_growing(acks, memory.sequence or 0)
+        stored = [(ack.sequence, row) for ack, row in zip(acks, rows, strict=True) if ack]
+        if not stored:
+            raise PublishFailed("JetStream acknowledged nothing in time")
+        # Published and not marked: if this process dies here, all of it is published again, and
+        # consumers see some events twice.
+        sequence, last = max(stored, key=lambda pair: pair[0])
+        remembered = await connection.fetchval(
+            MARK,
+            self.stream.name,
+            sequence,
+            min(stored, key=lambda pair: pair[0])[0],
+            last["event_id"],
+            [row["id"] for _, row in stored],
+            memory.generation,
+        )
+        if remembered is None:
+            raise Disconnected("another relay has taken over")
+        self.relayed_count += len(stored)
+        if sequence <= (memory.sequence or 0):
+            return memory
+        return Memory(
+            memory.stream_create_time,
+            sequence,
+            last["event_id"],
+            memory.missing_count,
+            memory.generation,
+        )
+
+
+def require_growing(acks: Sequence[Ack | None], sequence: int) -> None:
+    """Raise `StreamWentBack` unless each new message got a higher sequence than all before it."""
+    for ack in acks:
+        if ack is None or ack.duplicate:
+            continue
+        if ack.sequence <= sequence:
+            raise StreamWentBack(f"sequence {ack.sequence} was given out twice")
+        sequence = ack.sequence
+
+
+# The new first; a quarter of every batch is left for what is relayed again.
+FETCH = """
+WITH fresh AS (
+    SELECT id FROM outbox_pending WHERE NOT replay ORDER BY id LIMIT $1
+), again AS (
+    SELECT id FROM outbox_pending WHERE replay ORDER BY id
+    LIMIT $2 - (SELECT count(*) FROM fresh)
+)
+SELECT id, event_id, subject, payload, trace
+FROM (SELECT id FROM fresh UNION SELECT id FROM again) AS chosen JOIN outbox USING (id)
+ORDER BY id
+"""
+
+# One statement: what is marked and what is remembered cannot come apart.
+MARK = """
+WITH remembered AS (
+    UPDATE relay_streams
+    SET sequence = greatest(sequence, $2),
+        event_id = CASE WHEN $2 > coalesce(sequence, 0) THEN $4::uuid ELSE event_id END
+    WHERE stream = $1 AND generation = $6
+    RETURNING stream
+), batch AS (
+    INSERT INTO relay_batches (stream, sequence_max, sequence_min, event_id, ids)
+    SELECT stream, $2, $3, $4, $5::bigint[] FROM remembered
+    ON CONFLICT (stream, sequence_max) DO UPDATE
+    SET sequence_min = least(relay_batches.sequence_min, excluded.sequence_min),
+        ids = relay_batches.ids || excluded.ids
+), marked AS (
+    DELETE FROM outbox_pending
+    WHERE id = ANY ($5::bigint[]) AND EXISTS (SELECT FROM remembered)
+)
+SELECT stream FROM remembered
+"""
