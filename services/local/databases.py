@@ -40,7 +40,6 @@ class Databases:
                 await admin.execute(f"ALTER ROLE \"{name}\" LOGIN PASSWORD '{password}'")
             if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
                 await self._create(admin, name)
-            await admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         finally:
             await admin.close()
         if is_new:
@@ -52,6 +51,8 @@ class Databases:
         """Remove the database and its role, breaking off whoever uses it."""
         admin = await self._connect()
         try:
+            if await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
+                await admin.execute(f'GRANT "{name}" TO CURRENT_USER')
             await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             await admin.execute(f'DROP ROLE IF EXISTS "{name}"')
         finally:
@@ -66,6 +67,7 @@ class Databases:
             f'CREATE DATABASE "{name}" OWNER "{name}" TEMPLATE template0 ENCODING \'UTF8\' '
             "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C'"
         )
+        await admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         await admin.execute(f'REVOKE "{name}" FROM CURRENT_USER')
 
     async def _connect(self) -> asyncpg.Connection:

@@ -51,20 +51,20 @@ class Postgres:
         self._leash = leash
         self._settings = {**_SETTINGS, **(settings or {})}
         self._account = database_account()
-        self._home = _home(self._state, self._account)
-        self._data = self._home / "data"
-        self._socket_folder = _socket_folder(self._home)
+        self.home = _home(self._state, self._account)
+        self._data = self.home / "data"
+        self._socket_folder = _socket_folder(self.home)
         self._process: subprocess.Popen[bytes] | None = None
         self.log_file = self._state / "logs" / "postgres.log"
 
     @property
     def notice(self) -> str | None:
         """What a person should know about where the data is, if it is not in the state folder."""
-        if self._home.is_relative_to(self._state):
+        if self.home.is_relative_to(self._state):
             return None
         return (
             f"PostgreSQL runs as '{self._account.name}', which cannot enter {self._state}; "
-            f"its data is in {self._home}"
+            f"its data is in {self.home}"
         )
 
     @property
@@ -88,9 +88,9 @@ class Postgres:
             LocalError: It does not start; the message ends with its log's last lines.
 
         """
-        programs = find_postgres_programs(self._account, self._home.parent)
-        self._home.mkdir(parents=True, exist_ok=True)
-        self._account.own(self._home)
+        programs = find_postgres_programs(self._account, self.home.parent)
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._account.own(self.home)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         if not self._data.exists():
             self._make_cluster(programs.initdb)
@@ -131,9 +131,9 @@ class Postgres:
     def erase(self) -> None:
         """Stop, and remove the cluster for good."""
         self.stop()
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
         if self.notice is not None:
-            shutil.rmtree(self._home.parent, ignore_errors=True)
+            shutil.rmtree(self.home.parent, ignore_errors=True)
         self._password_file.unlink(missing_ok=True)
 
     @property
@@ -142,10 +142,10 @@ class Postgres:
 
     def _make_cluster(self, initdb: Path) -> None:
         password = secrets.token_hex(32)
-        password_file = write_private(self._home / "password", password.encode())
+        password_file = write_private(self.home / "password", password.encode())
         self._account.own(password_file)
         # The cluster gets its name last, so that one whose making was interrupted is made anew.
-        unfinished = self._home / "data.unfinished"
+        unfinished = self.home / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [
             str(initdb),
@@ -171,22 +171,26 @@ class Postgres:
         unfinished.rename(self._data)
 
     def _clear_process_file(self) -> None:
-        """End a server that an earlier run left, and remove a process file that names a stranger.
+        """End a server that an earlier run left; see to it that a stranger is not taken for one.
 
-        PostgreSQL itself refuses to start while the number in its file is alive, and after a
-        restart of a container that number often belongs to somebody else.
+        PostgreSQL refuses to start while the number in its file is alive, and after a restart of
+        a container that number often belongs to somebody else. The number of its own parent it
+        takes for stale, and still checks that nobody holds the old server's memory.
         """
         file = self._data / "postmaster.pid"
         try:
-            process = psutil.Process(int(file.read_text().split("\n", 1)[0]))
+            number, rest = file.read_text().split("\n", 1)
+            process = psutil.Process(int(number))
             is_ours = str(self._data) in process.cmdline()
         except FileNotFoundError:
             return
-        except (ValueError, psutil.NoSuchProcess):
-            file.unlink(missing_ok=True)
+        except ValueError:  # The power went while it was written.
+            file.unlink()
+            return
+        except psutil.NoSuchProcess:
             return
         if not is_ours:
-            file.unlink(missing_ok=True)
+            file.write_text(f"{os.getpid()}\n{rest}")
             return
         process.send_signal(signal.SIGINT)
         try:
