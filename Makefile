@@ -10,6 +10,7 @@ SHELL := bash
 # Any python3 of 3.11 or later; `make venv PYTHON=/path/to/python3` names another.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq --require-hashes
 PROTOS := $(shell find protos -type d -o -name '*.proto' 2>/dev/null)
 
 .PHONY: help
@@ -21,6 +22,14 @@ help:  ## list the targets
 
 .PHONY: venv
 venv: .venv/.complete  ## make the virtual environment from the lock file
+
+# A command in .venv/bin that calls a module's `main`; it works from any folder and survives a move.
+launcher = printf '%s\n' '\#!/bin/sh' \
+    'exec "$$(dirname "$$(realpath "$$0")")/python" -P -c "' 'import sys' 'from $(2) import main' \
+    'sys.argv[0] = \"$(1)\"' 'sys.exit(main())" "$$@"' > $(BIN)/$(1) && chmod +x $(BIN)/$(1)
+
+# Without its interpreter (an upgrade took it away) an environment is not complete.
+$(shell [ -x $(BIN)/python ] || rm -f .venv/.complete)
 
 # The stamp is removed first and written last: a set-up that was cut short has none, and the next
 # one starts over from an empty folder. A newer lock file is installed into the environment as it is.
@@ -43,22 +52,14 @@ venv: .venv/.complete  ## make the virtual environment from the lock file
 	if [ -e $@ ]; then rm -f $@; else \
 	    echo "==> Making .venv with $$("$$python" --version)"; "$$python" -m venv --clear .venv; \
 	fi
-	@total=$$(grep -c '^[a-z].*==' requirements/dev.lock); \
-	echo "==> Installing the locked packages (about $$total; a minute or two the first time)"; \
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes \
-	    -r requirements/dev.lock | awk -v total=$$total \
-	    '/^(Collecting|Processing) / { sub(".*/", "", $$2); sub(/-py3.*|-cp3.*/, "", $$2); printf "    %2d/%d %s\n", ++n, total, $$2; fflush() } \
-	     /^Installing collected/ { print "    all there, unpacking"; fflush() }'
+# pip fetches uv, and uv the rest: seconds instead of a minute. Where uv finds no way out, because
+# only pip has been told of a mirror or an authority, pip does it all.
+	@echo "==> Installing the locked packages"
+	@$(PIP) -r <(awk '/^[a-z]/ { wanted = /^uv==/ } wanted' $<)
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes $< || $(PIP) -r $<
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
 	printf '%s\n' ../../../.. ../../../../build/stubs > "$$site/hudhud.pth"
-	@for launcher in hudhud:services.local.cli hudhud-ml:ml.cli; do \
-	    name=$${launcher%%:*}; \
-	    printf '%s\n' '#!/bin/sh' \
-	        'exec "$$(dirname "$$(realpath "$$0")")/python" -P -c "import sys; sys.argv[0] = '"'$$name'"'' \
-	        'from '"$${launcher#*:}"' import main' \
-	        'sys.exit(main())" "$$@"' > $(BIN)/$$name; \
-	    chmod +x $(BIN)/$$name; \
-	done
+	@$(call launcher,hudhud,services.local.cli); $(call launcher,hudhud-ml,ml.cli)
 	@touch $@
 
 # A folder is older than the proto that came or went in it, which is how a removal is noticed.
