@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from services.kit.database import NOT_UP_YET, WORTH_RETRYING, Database, Database
 from services.kit.nats import Disconnected, Nats
 from services.kit.outbox import Event
 from services.kit.pull import ConsumerGone, Pull
+from services.kit.troubles import Troubles
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ Handler = Callable[[list[Event]], Awaitable[None]]
 
 # Errors that say nothing about the event: they never park one.
 PASSING = (*NOT_UP_YET, *WORTH_RETRYING, DatabaseUnavailable, Overloaded, asyncpg.InterfaceError)
+
+MESSAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 PARK = """
 INSERT INTO consumer_parked (consumer, event_id, subject, payload, trace, error, tries)
@@ -78,25 +82,20 @@ class Consumer:
         self._backoff_seconds_max = backoff_seconds_max
         self._ack_wait_seconds = ack_wait_seconds
         self._retry_seconds = retry_seconds
+        self._troubles = Troubles(logger, f"consumer {name}", database.clock)
 
     async def run(self) -> None:
         """Consume until cancelled. With NATS down or the stream not there yet, wait and go on."""
-        reason = ""
         while True:
             try:
                 await self.nats.serve(self._consume)
             except NotFoundError:
-                reason = self._tell(reason, f"there is no stream {self.stream} yet")
-            except ConsumerGone as error:
-                reason = self._tell(reason, str(error))
-            except (Disconnected, NatsError, OSError, asyncio.TimeoutError) as error:
-                reason = self._tell(reason, str(error) or type(error).__name__)
+                self._troubles.tell(f"there is no stream {self.stream} yet")
+            except (ConsumerGone, Disconnected, NatsError, OSError, TimeoutError) as error:
+                self._troubles.tell(str(error) or type(error).__name__)
+            except Exception:
+                logger.exception("consumer %s: an error nobody foresaw", self.name)
             await self.database.clock.sleep(self._retry_seconds)
-
-    def _tell(self, before: str, reason: str) -> str:
-        if reason != before:
-            logger.warning("consumer %s: %s; waiting", self.name, reason)
-        return reason
 
     async def _consume(self, client: Client) -> None:
         jetstream = client.jetstream()
@@ -114,13 +113,27 @@ class Consumer:
         )
         self.lag = info.num_pending
         logger.info("consumer %s: %d events waiting in %s", self.name, self.lag or 0, self.stream)
+        self._troubles.over()
         async with Pull(client, self.stream, self.name, self._batch_max) as pull:
             while True:
                 messages = await pull.next()
-                await self._handle(messages)
+                self.lag = messages[-1].metadata.num_pending + len(messages)
+                await self._handle(
+                    [message for message in messages if await self._is_ours(message)]
+                )
                 self.lag = messages[-1].metadata.num_pending
 
+    async def _is_ours(self, message: Msg) -> bool:
+        """Whether a relay wrote it; anything else is dropped from the stream's deliveries."""
+        if MESSAGE_ID.match((message.headers or {}).get("Nats-Msg-Id", "")):
+            return True
+        logger.error("consumer %s: a message without an event id in %s", self.name, self.stream)
+        await message.term()
+        return False
+
     async def _handle(self, messages: list[Msg]) -> None:
+        if not messages:
+            return
         events = [read_event(message) for message in messages]
         error = await self._try(events)
         if error is None:

@@ -10,8 +10,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 # databases are still being made. Everything else (a wrong password, say) will not mend by waiting.
 NOT_UP_YET = (
     OSError,
-    asyncio.TimeoutError,
+    TimeoutError,
     asyncpg.CannotConnectNowError,
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.InvalidCatalogNameError,
@@ -85,6 +85,10 @@ class Database:
             # A transaction that is open and idle holds locks and keeps dead rows from being
             # cleaned; ours never wait for anybody outside, so idling means that its owner is gone.
             "idle_in_transaction_session_timeout": str(int(statement_timeout_seconds * 2000)),
+            # A peer that vanished without a word gives up its locks within half a minute.
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
             "timezone": "UTC",
         }
         clock = clock or SystemClock()
@@ -131,7 +135,7 @@ class Database:
     @asynccontextmanager
     async def connection(self, label: str) -> AsyncIterator[Connection]:
         """Lend a connection without a transaction: each statement commits by itself."""
-        with _labelled(label):
+        with _in_transaction(label):
             async with self.pool.acquire() as connection:
                 yield connection
 
@@ -145,7 +149,7 @@ class Database:
     ) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction: committed if left normally, else rolled back."""
         start = self.clock.monotonic()
-        with _labelled(label):
+        with _in_transaction(label):
             async with self.pool.acquire() as connection:
                 acquired = self.clock.monotonic()
                 async with connection.transaction(isolation=isolation, readonly=read_only):
@@ -184,18 +188,14 @@ class Database:
         raise AssertionError("unreachable")
 
 
-class _labelled:
-    """Adds the transaction's label to an error on its way out."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
-            error.add_note(f"in transaction {self.label}")
+@contextmanager
+def _in_transaction(label: str) -> Iterator[None]:
+    """Add the label to an error on its way out."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"in transaction {label}")
+        raise
 
 
 async def _prepare_connection(connection: Connection) -> None:

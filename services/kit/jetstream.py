@@ -1,15 +1,20 @@
-"""Owns one thing nats-py does slowly or loses: publishing many messages and counting their acks."""
+"""Owns publishing to JetStream: a batch at a time, and what it answered to each message.
+
+nats-py's own `publish_async` loses its futures, and the room they take, when a connection breaks.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,15 @@ class Ack:
     duplicate: bool
 
 
-class PublishFailed(Exception):
-    """JetStream refused a message, or there is no such stream."""
+class Refused(Exception):
+    """JetStream does not take this message."""
 
 
 class Publisher:
-    """Publishes batches on one connection to one stream. Not for two batches at once."""
+    """Publishes batches on one connection to one stream, one batch at a time.
+
+    Use it as a context manager.
+    """
 
     def __init__(self, client: Client, stream: str) -> None:
         self._client = client
@@ -57,25 +65,32 @@ class Publisher:
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
         self._batch = 0
-        self._acks: list[Ack | None] = []
+        self._outcomes: list[Ack | Refused | None] = []
         self._missing = 0
-        self._done: asyncio.Future[None] | None = None
+        self._complete = asyncio.Event()
+
+    async def __aenter__(self) -> Publisher:
+        self._subscription = await self._client.subscribe(
+            self._inbox + ".*.*", cb=self._receive, pending_bytes_limit=0
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._subscription is not None:
+            with suppress(NatsError, OSError):
+                await self._subscription.unsubscribe()
 
     async def publish(
         self, messages: Sequence[Message], *, timeout_seconds: float = 5.0
-    ) -> list[Ack | None]:
-        """Publish all and return each one's ack in the same order, None where none came in time.
+    ) -> list[Ack | Refused | None]:
+        """Publish all and return each one's outcome in the same order.
 
-        Raises `PublishFailed` as soon as one is refused; the others may have been stored.
+        None where no answer came in time: the message may have been stored, or not.
         """
-        if self._subscription is None:
-            self._subscription = await self._client.subscribe(
-                self._inbox + ".*.*", cb=self._receive, pending_bytes_limit=0
-            )
         self._batch += 1
-        self._acks = [None] * len(messages)
+        self._outcomes = [None] * len(messages)
         self._missing = len(messages)
-        self._done = asyncio.get_running_loop().create_future()
+        self._complete.clear()
         reply = f"{self._inbox}.{self._batch}."
         for position, message in enumerate(messages):
             await self._client.publish(
@@ -88,27 +103,28 @@ class Publisher:
                     **message.headers,
                 },
             )
-        try:
-            await asyncio.wait_for(self._done, timeout_seconds)
-        except asyncio.TimeoutError:
-            pass
-        finally:
-            self._done = None
-        return self._acks
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._complete.wait(), timeout_seconds)
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
 
     async def _receive(self, message: Msg) -> None:
         _, batch, position = message.subject.rsplit(".", 2)
-        if self._done is None or self._done.done() or int(batch) != self._batch:
-            return  # An ack that came too late: its batch was given up.
-        if message.headers and message.headers.get("Status") == "503":
-            self._done.set_exception(PublishFailed(f"there is no stream {self._stream}"))
+        if int(batch) != self._batch or not self._outcomes:
+            return  # An answer that came too late: its batch was given up.
+        if self._outcomes[int(position)] is not None:
             return
-        answer = json.loads(message.data)
-        if "error" in answer:
-            self._done.set_exception(PublishFailed(answer["error"].get("description", answer)))
-            return
-        if self._acks[int(position)] is None:
-            self._acks[int(position)] = Ack(answer["seq"], answer.get("duplicate", False))
-            self._missing -= 1
-            if self._missing == 0:
-                self._done.set_result(None)
+        self._outcomes[int(position)] = read_answer(message)
+        self._missing -= 1
+        if self._missing == 0:
+            self._complete.set()
+
+
+def read_answer(message: Msg) -> Ack | Refused:
+    """What JetStream answered to a message published."""
+    if message.headers and message.headers.get("Status") == "503":
+        return Refused("no stream takes this subject")
+    answer = json.loads(message.data)
+    if "error" in answer:
+        return Refused(answer["error"].get("description", "refused without a reason"))
+    return Ack(answer["seq"], answer.get("duplicate", False))

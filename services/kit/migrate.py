@@ -7,6 +7,7 @@ run while the previous release still serves.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -23,6 +24,7 @@ KIT = "services.kit"
 FILE_NAME = re.compile(r"^(\d{4})_([a-z0-9_]+)\.sql$")
 # Any number will do, as long as nobody else in the database locks on it: "hudhud" in ASCII.
 LOCK = 0x687564687564
+ATTEMPTS_MAX = 10
 
 CREATE_TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -71,6 +73,9 @@ async def migrate(database: Database, package: str) -> list[str]:
     try:
         # Waits for its turn as long as it takes; the lock goes with the connection.
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        # A change of a table waits for its readers, and new readers wait for it: better to give
+        # way soon and come again than to hold up the release that still serves.
+        await connection.execute("SET lock_timeout = '2s'")
         await connection.execute(CREATE_TABLE)
         applied: list[str] = []
         for plan in plans:
@@ -116,7 +121,7 @@ async def _apply(
         plan[0].package,
     )
     for row, migration in zip(rows, plan, strict=False):
-        if row["sha256"] != migration.sha256:
+        if (row["number"], row["sha256"]) != (migration.number, migration.sha256):
             raise MigrationError(
                 f"{migration} was applied and has been edited since. Put it back as it was"
                 " (version control knows) and write the change as a new migration."
@@ -124,8 +129,13 @@ async def _apply(
     if len(rows) > len(plan):
         # A newer release has been here; migrations are written so that this one still serves.
         logger.warning("the database is ahead: it has %s", rows[-1]["name"])
-    applied = []
     for migration in plan[len(rows) :]:
+        await _apply_one(connection, migration)
+    return [str(migration) for migration in plan[len(rows) :]]
+
+
+async def _apply_one(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
+    for attempt in range(1, ATTEMPTS_MAX + 1):
         logger.info("applying %s", migration)
         try:
             async with connection.transaction():
@@ -138,7 +148,14 @@ async def _apply(
                     migration.name,
                     migration.sha256,
                 )
+            return
+        except asyncpg.LockNotAvailableError as error:
+            logger.warning("%s: a table it changes is in use (%d)", migration, attempt)
+            if attempt == ATTEMPTS_MAX:
+                raise MigrationError(
+                    f"{migration} left nothing behind: a table it changes was in use every time."
+                    " Look in pg_stat_activity for a transaction that does not end."
+                ) from error
         except asyncpg.PostgresError as error:
             raise MigrationError(f"{migration} failed and left nothing behind: {error}") from error
-        applied.append(str(migration))
-    return applied
+        await asyncio.sleep(0.5)

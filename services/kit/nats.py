@@ -41,7 +41,7 @@ class Nats:
         tls: ssl.SSLContext | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`url` may name several servers, separated by commas; `name` shows in NATS's monitoring."""
+        """`url` may name several servers, separated by commas; `name` shows in NATS itself."""
         self._servers = [server.strip() for server in url.split(",")]
         self._name = name
         self._tls = tls

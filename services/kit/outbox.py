@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from services.kit.database import Connection, Database
+
+# JetStream refuses a message of more than 1 MiB, headers included. Refusing it here, in the
+# transaction, is better than an event that can never leave.
+PAYLOAD_BYTES_MAX = 512 * 1024
+SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +45,16 @@ INSERT INTO outbox_pending (id) SELECT id FROM appended
 async def append(connection: Connection, events: Sequence[Event]) -> None:
     """Write events in the caller's transaction; call `Relay.wake()` after it commits.
 
-    Raises `asyncpg.UniqueViolationError` for an event_id that is there already.
+    Raises `ValueError` for an event that could never be relayed, and
+    `asyncpg.UniqueViolationError` for an event_id that is there already.
     """
     if not events:
         return
+    for event in events:
+        if len(event.payload) > PAYLOAD_BYTES_MAX:
+            raise ValueError(f"an event of {len(event.payload)} bytes: {event.subject}")
+        if SUBJECT.fullmatch(event.subject) is None:
+            raise ValueError(f"not a subject to publish to: {event.subject!r}")
     await connection.execute(
         APPEND,
         [event.event_id for event in events],
@@ -73,13 +85,21 @@ DELETE FROM relay_batches WHERE (stream, sequence_max) IN (
 async def delete_old(
     database: Database, *, retention: timedelta = timedelta(days=7), batch_max: int = 5000
 ) -> int:
-    """Delete relayed events older than `retention`, in small transactions; return how many."""
-    total = 0
-    for statement in (DELETE_EVENTS, DELETE_BATCHES):
-        deleted = batch_max
-        while deleted == batch_max:
-            async with database.connection("delete_old_events") as connection:
-                status = await connection.execute(statement, retention, batch_max)
-            deleted = int(status.rpartition(" ")[2])
-            total += deleted if statement is DELETE_EVENTS else 0
+    """Delete relayed events older than `retention`, in small transactions; return how many.
+
+    The leading relay does this by itself.
+    """
+    total = await _delete(database, DELETE_EVENTS, retention, batch_max)
+    await _delete(database, DELETE_BATCHES, retention, batch_max)
     return total
+
+
+async def _delete(database: Database, statement: str, retention: timedelta, batch_max: int) -> int:
+    total = 0
+    while True:
+        async with database.connection("delete_old_events") as connection:
+            status = await connection.execute(statement, retention, batch_max)
+        deleted = int(status.rpartition(" ")[2])
+        total += deleted
+        if deleted < batch_max:
+            return total

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from types import TracebackType
+from contextlib import suppress
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -17,6 +17,8 @@ from nats.errors import Error as NatsError
 
 EXPIRES_SECONDS = 30
 HEARTBEAT_SECONDS = 5
+# A request that ran its time. Any other end (deleted, moved, shut down) asks for a new beginning.
+EXPIRED = ("404", "408")
 
 
 class ConsumerGone(Exception):
@@ -45,18 +47,11 @@ class Pull:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # What has come and was not handled is delivered again once its time is over.
-        if self._subscription is not None and not self._client.is_closed:
-            try:
+        if self._subscription is not None:
+            with suppress(NatsError, OSError):
                 await self._subscription.unsubscribe()
-            except (NatsError, OSError):
-                pass
 
     async def next(self) -> list[Msg]:
         """Wait for at least one message and return all that have come, up to `batch_max`.
@@ -71,7 +66,7 @@ class Pull:
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), HEARTBEAT_SECONDS * 2.5)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 raise ConsumerGone(f"no sign of life for consumer {self._name}") from None
         messages = self._arrived[: self._batch_max]
         del self._arrived[: self._batch_max]
@@ -98,9 +93,9 @@ class Pull:
             self._open_count -= 1
             self._arrived.append(message)
             return
-        description = (message.headers or {}).get("Description", "")
         if status == "100" or int(message.subject.rpartition(".")[2]) != self._request:
             return  # A heartbeat, or about a request that has been replaced.
-        if status == "503" or "Consumer" in description or "Stream" in description:
-            self._gone = f"consumer {self._name} is gone: {description or 'nobody answers'}"
+        if status not in EXPIRED:
+            description = (message.headers or {}).get("Description", "nobody answers for it")
+            self._gone = f"consumer {self._name}: {description}"
         self._open_count = 0

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 from nats.aio.client import Client
@@ -27,21 +29,23 @@ from nats.errors import Error as NatsError
 
 from services.kit.clock import Clock
 from services.kit.database import Database
-from services.kit.jetstream import Ack, Message, Publisher, PublishFailed, Stream
+from services.kit.jetstream import Ack, Message, Publisher, Refused, Stream
 from services.kit.nats import Disconnected, Nats
+from services.kit.outbox import delete_old
 from services.kit.stream_guard import Loss, Memory, StreamGuard
+from services.kit.troubles import Troubles
 
 logger = logging.getLogger(__name__)
 
 WAKE_SUBJECT = "hudhud.relay"
+DELETE_SECONDS = 600.0
 
 # What went wrong is outside this process and may pass: begin again.
 PASSING = (
     Disconnected,
     NatsError,
-    PublishFailed,
     OSError,
-    asyncio.TimeoutError,
+    TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
 )
@@ -79,6 +83,7 @@ class Relay:
         self._wake_subject = f"{WAKE_SUBJECT}.{stream.name}"
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling = False
+        self._troubles = Troubles(logger, f"relay {stream.name}", self._clock)
 
     def wake(self) -> None:
         """Say that events were committed. Cheap; without it they wait for the next poll."""
@@ -104,12 +109,9 @@ class Relay:
             try:
                 await self.nats.serve(self._stand_by)
             except PASSING as error:
-                logger.warning(
-                    "relay %s: %s; going on in %.1f s",
-                    self.stream.name,
-                    str(error) or type(error).__name__,
-                    self._retry_seconds,
-                )
+                self._troubles.tell(str(error) or type(error).__name__)
+            except Exception:
+                logger.exception("relay %s: an error nobody foresaw", self.stream.name)
             await self._clock.sleep(self._retry_seconds)
 
     async def _stand_by(self, client: Client) -> None:
@@ -124,42 +126,78 @@ class Relay:
             ):
                 await self._clock.sleep(self._retry_seconds)
             self.leading = True
-            await self._lead(connection, client)
+            async with self._woken_by(client), Publisher(client, self.stream.name) as publisher:
+                await self._lead(connection, client, publisher)
         finally:
             self.leading = False
             connection.terminate()
 
-    async def _lead(self, connection: asyncpg.Connection[asyncpg.Record], client: Client) -> None:
+    @asynccontextmanager
+    async def _woken_by(self, client: Client) -> AsyncIterator[None]:
+        """Listen to other replicas, and keep the outbox small meanwhile."""
+
         async def woken(_: Msg) -> None:
             self._woken.set()
 
-        await client.subscribe(self._wake_subject, cb=woken)
-        publisher = Publisher(client, self.stream.name)
+        subscription = await client.subscribe(self._wake_subject, cb=woken)
+        cleaner = asyncio.get_running_loop().create_task(self._delete_old())
+        try:
+            yield
+        finally:
+            cleaner.cancel()
+            with suppress(NatsError, OSError):
+                await subscription.unsubscribe()
+
+    async def _delete_old(self) -> None:
+        while True:
+            try:
+                await delete_old(
+                    self.database, retention=timedelta(days=self.stream.retention_days)
+                )
+            except PASSING as error:
+                self._troubles.tell(f"cannot delete old events: {error}")
+            await self._clock.sleep(DELETE_SECONDS)
+
+    async def _lead(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        client: Client,
+        publisher: Publisher,
+    ) -> None:
         guard = StreamGuard(connection, client.jetstream(timeout=5), self.stream)
         await guard.ensure()
-        checked = self._clock.monotonic()
         memory = await guard.check()
+        checked = self._clock.monotonic()
         logger.info("relay %s: leading", self.stream.name)
         while True:
             if self._clock.monotonic() - checked >= self._check_seconds:
-                checked = self._clock.monotonic()
                 memory = await guard.check()
+                checked = self._clock.monotonic()
             self._woken.clear()
             rows = await connection.fetch(FETCH, self._batch_max * 3 // 4, self._batch_max)
             if not rows:
+                self._troubles.over()
                 await self._wait_for_events()
                 continue
+            outcomes = await publisher.publish(make_messages(rows, memory.generation))
+            acks = [outcome if isinstance(outcome, Ack) else None for outcome in outcomes]
             try:
-                memory = await self._relay(connection, publisher, rows, memory)
-            except (StreamWentBack, PublishFailed) as error:
-                logger.warning("relay %s: %s; checking the stream", self.stream.name, error)
-                await guard.ensure()
+                require_growing(acks, memory.sequence or 0)
+            except StreamWentBack as error:
+                # Nothing of this batch is marked: all of it is published again.
                 before, memory = memory, await guard.check()
-                if memory == before and isinstance(error, StreamWentBack):
+                if memory.generation == before.generation:
                     # The check found nothing wrong, yet a sequence came twice: believe the ack.
                     memory = await guard.make_good(Loss(str(error), went_back=True))
-                elif memory == before:
-                    await self._clock.sleep(self._retry_seconds)
+                continue
+            memory = await self._mark(connection, rows, acks, memory)
+            trouble = next((str(o) for o in outcomes if isinstance(o, Refused)), None)
+            if trouble is None and None in outcomes:
+                trouble = "JetStream did not answer in time"
+            if trouble is not None:
+                self._troubles.tell(trouble)
+                await self._clock.sleep(self._retry_seconds)
+                memory = await guard.check()
 
     async def _wait_for_events(self) -> None:
         wait = asyncio.ensure_future(self._woken.wait())
@@ -172,31 +210,17 @@ class Relay:
             wait.cancel()
             poll.cancel()
 
-    async def _relay(
+    async def _mark(
         self,
         connection: asyncpg.Connection[asyncpg.Record],
-        publisher: Publisher,
         rows: Sequence[asyncpg.Record],
+        acks: Sequence[Ack | None],
         memory: Memory,
     ) -> Memory:
-        suffix = f".{memory.generation}" if memory.generation else ""
-        acks = await publisher.publish(
-            [
-                Message(
-                    str(row["event_id"]) + suffix,
-                    row["subject"],
-                    row["payload"],
-                    row["trace"] or {},
-                )
-                for row in rows
-            ]
-        )
-        require_growing(acks, memory.sequence or 0)
+        """Remember what JetStream has. Dying before this has it all published a second time."""
         stored = [(ack.sequence, row) for ack, row in zip(acks, rows, strict=True) if ack]
         if not stored:
-            raise PublishFailed("JetStream acknowledged nothing in time")
-        # Published and not marked: if this process dies here, all of it is published again, and
-        # consumers see some events twice.
+            return memory
         sequence, last = max(stored, key=lambda pair: pair[0])
         remembered = await connection.fetchval(
             MARK,
@@ -212,13 +236,16 @@ class Relay:
         self.relayed_count += len(stored)
         if sequence <= (memory.sequence or 0):
             return memory
-        return Memory(
-            memory.stream_create_time,
-            sequence,
-            last["event_id"],
-            memory.missing_count,
-            memory.generation,
-        )
+        return replace(memory, sequence=sequence, event_id=last["event_id"])
+
+
+def make_messages(rows: Sequence[asyncpg.Record], generation: int) -> list[Message]:
+    """What is published for rows of the outbox."""
+    suffix = f".{generation}" if generation else ""
+    return [
+        Message(str(row["event_id"]) + suffix, row["subject"], row["payload"], row["trace"] or {})
+        for row in rows
+    ]
 
 
 def require_growing(acks: Sequence[Ack | None], sequence: int) -> None:

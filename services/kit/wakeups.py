@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from services.kit.nats import Nats
+from services.kit.nats import Disconnected, Nats
 
 logger = logging.getLogger(__name__)
 
@@ -31,91 +31,102 @@ class Wakeups:
         self._nats = nats
         self._subject = subject
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._subscriptions: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, Subscription | None] = {}
         self._client: Client | None = None
         self._pending: set[str] = set()
-        self._flush: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[None] | None = None
 
     def wake(self, ids: Iterable[UUID | str]) -> None:
         """Wake whoever waits for these ids, here and on other replicas. Call it after a commit.
 
         Cheap and never raises; the same id twice in one turn of the event loop is sent once.
         """
-        for id in ids:
-            name = str(id)
+        for name in map(str, ids):
             self._pending.add(name)
-            for event in self._waiting.get(name, ()):
-                event.set()
-        if self._pending and (self._flush is None or self._flush.done()):
-            self._flush = asyncio.get_running_loop().create_task(self._send())
+            self._set(name)
+        if self._pending and (self._sender is None or self._sender.done()):
+            self._sender = asyncio.get_running_loop().create_task(self._send())
 
     async def _send(self) -> None:
         while self._pending:
             names, self._pending = self._pending, set()
             client = self._nats.client
             if client is None:
-                return  # They look by themselves, later.
+                continue  # Whoever waits looks by itself, later.
             with suppress(NatsError, OSError):
                 for name in names:
                     await client.publish(f"{self._subject}.{name}")
 
+    def _set(self, name: str) -> None:
+        for event in self._waiting.get(name, ()):
+            event.set()
+
     @asynccontextmanager
-    async def listen(self, id: UUID | str) -> AsyncIterator[asyncio.Event]:
-        """Yield an event that is set whenever the id is woken; clear it, then look, then wait.
+    async def listen(self, waiter: UUID | str) -> AsyncIterator[asyncio.Event]:
+        """Yield an event that is set whenever that id is woken: clear it, look, wait for it.
 
         It is also set when a lost connection to NATS is back, for what was missed meanwhile.
         """
-        name = str(id)
+        name = str(waiter)
         event = asyncio.Event()
         events = self._waiting.setdefault(name, set())
         events.add(event)
         try:
-            if len(events) == 1:
-                await self._subscribe(name)
+            if self._client is not None and await self._subscribe(self._client, name):
+                # Once this returns the server knows, and a wake-up after the first look arrives.
+                with suppress(NatsError, OSError):
+                    await self._client.flush(2)
             yield event
         finally:
             events.discard(event)
-            if not events and self._waiting.get(name) is events:
-                del self._waiting[name]
-                subscription = self._subscriptions.pop(name, None)
-                if subscription is not None:
-                    with suppress(NatsError, OSError):
-                        await subscription.unsubscribe()
+            if not events:
+                await self._forget(name)
+
+    async def _subscribe(self, client: Client, name: str) -> bool:
+        if name in self._subscriptions:
+            return False
+        self._subscriptions[name] = None  # Being made.
+
+        async def woken(_: Msg) -> None:
+            self._set(name)
+
+        try:
+            # Sixteen wake-ups that nobody has looked at say no more than one.
+            self._subscriptions[name] = await client.subscribe(
+                f"{self._subject}.{name}", cb=woken, pending_msgs_limit=16
+            )
+        except (NatsError, OSError):
+            self._subscriptions.pop(name, None)
+            return False
+        if name not in self._waiting:
+            await self._forget(name)  # Everybody left meanwhile.
+        return True
+
+    async def _forget(self, name: str) -> None:
+        self._waiting.pop(name, None)
+        subscription = self._subscriptions.pop(name, None)
+        if subscription is not None:
+            with suppress(NatsError, OSError):
+                await subscription.unsubscribe()
 
     async def run(self) -> None:
-        """Keep listening until cancelled."""
+        """Keep listening until cancelled, over as many connections as it takes."""
         while True:
-            with suppress(NatsError, OSError):
-                await self._nats.serve(self._listen_all)
+            try:
+                await self._nats.serve(self._listen)
+            except (Disconnected, NatsError, OSError):
+                logger.debug("not listening for wake-ups until NATS is back")
             await asyncio.sleep(0)
 
-    async def _listen_all(self, client: Client) -> None:
-        self._client = client
+    async def _listen(self, client: Client) -> None:
         self._subscriptions.clear()
+        self._client = client
         try:
             for name in list(self._waiting):
-                await self._subscribe(name)
-            for events in self._waiting.values():
-                for event in events:
-                    event.set()
+                await self._subscribe(client, name)
+            await client.flush(5)
+            for name in self._waiting:
+                self._set(name)
             await asyncio.Event().wait()
         finally:
             self._client = None
-
-    async def _subscribe(self, name: str) -> None:
-        client = self._client
-        if client is None or name in self._subscriptions:
-            return  # `run` subscribes once there is a connection.
-
-        async def woken(_: Msg) -> None:
-            for event in self._waiting.get(name, ()):
-                event.set()
-
-        with suppress(NatsError, OSError):
-            subscription = await client.subscribe(
-                f"{self._subject}.{name}", cb=woken, pending_msgs_limit=16
-            )
-            if name in self._waiting and client is self._client:
-                self._subscriptions[name] = subscription
-            else:
-                await subscription.unsubscribe()
