@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -112,10 +112,18 @@ class LocalPlatform:
             raise RuntimeError("NATS is not ours: HUDHUD_NATS_URL names another")
         self.nats.kill()
         self.nats.wipe()
-        await asyncio.to_thread(self.nats.start)
+        await _to_its_end(self.nats.start)
+
+    def kill_everything(self) -> None:
+        """Kill every process at once, for somebody who will not wait for `async with` to end."""
+        for process in self.processes.values():
+            process.kill()
+        for server in (self.nats, self.postgres):
+            if server is not None:
+                server.kill()
 
     async def _start(self) -> None:
-        lock = await asyncio.to_thread(self._stack.enter_context, hold_state(self.state))
+        lock = await self._stack.enter_async_context(hold_state(self.state))
         leash = self._stack.enter_context(Leash(keep_open=[lock]))
         await asyncio.gather(self._start_postgres(leash), self._start_nats(leash))
         groups = [
@@ -131,7 +139,7 @@ class LocalPlatform:
             self._report("postgres", "starting")
             self.postgres = Postgres(self.state, leash)
             self._stack.callback(self.postgres.stop)
-            await asyncio.to_thread(self.postgres.start)
+            await _to_its_end(self.postgres.start)
             if self.postgres.notice:
                 self._report("postgres", self.postgres.notice)
             admin_url = self.postgres.admin_url
@@ -147,7 +155,7 @@ class LocalPlatform:
             self._report("nats", "starting")
             self.nats = Nats(self.state, leash, self.ports, self.authority.identity("nats"))
             self._stack.callback(self.nats.stop)
-            await asyncio.to_thread(self.nats.start)
+            await _to_its_end(self.nats.start)
             self._nats_url = self.nats.url
         self._report("nats", "serving")
 
@@ -172,3 +180,16 @@ class LocalPlatform:
 
     async def _is_serving(self, service: str) -> bool:
         return await health.is_serving(self.internal_address(service), self.identity())
+
+
+async def _to_its_end(function: Callable[[], None]) -> None:
+    """Run this in a thread. If we are cancelled meanwhile, let it end first.
+
+    A server that is just being started could not be stopped otherwise: nobody has it yet.
+    """
+    running = asyncio.create_task(asyncio.to_thread(function))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await running
+        raise

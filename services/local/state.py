@@ -1,10 +1,11 @@
 """The state folder: where it is, and who may use it right now."""
 
+import asyncio
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -22,8 +23,8 @@ def state_folder() -> Path:
     return Path(os.environ.get("HUDHUD_STATE_DIR") or PROJECT_FOLDER / ".state").absolute()
 
 
-@contextmanager
-def hold_state(state: Path) -> Iterator[int]:
+@asynccontextmanager
+async def hold_state(state: Path) -> AsyncIterator[int]:
     """Hold the state folder for this process alone; yields the lock's file descriptor.
 
     The system lets go of the lock when the last process that has the descriptor ends, however it
@@ -34,8 +35,7 @@ def hold_state(state: Path) -> Iterator[int]:
         LocalError: Another run holds the folder.
 
     """
-    state.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open_lock(state)
     try:
         deadline = time.monotonic() + _TIDYING_SECONDS_MAX
         while not _lock(descriptor):
@@ -46,7 +46,7 @@ def hold_state(state: Path) -> Iterator[int]:
                     f"Hudhud is already running in {state} ({who}). Stop it with Ctrl-C where it "
                     "runs, or set HUDHUD_STATE_DIR to another folder to run a second one beside it."
                 )
-            time.sleep(_POLL_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield descriptor
@@ -64,6 +64,11 @@ def running_process(state: Path) -> int | None:
         return None if _lock(descriptor) else _holder(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_lock(state: Path) -> int:
+    state.mkdir(parents=True, exist_ok=True)
+    return os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _lock(descriptor: int) -> bool:

@@ -11,17 +11,16 @@ from services.local.processes import ServiceProcess
 # Told about each change: the name of a service, and what it does now, in a few words.
 Report = Callable[[str, str], None]
 
-
-def tell_nobody(name: str, status: str) -> None:
-    """A report for those who do not want one."""
-
-
 _START_SECONDS_MAX = 60.0
 _POLL_SECONDS = 0.05
 _CRASHES_MAX = 5
 _CRASHES_WITHIN_SECONDS = 60.0
 _RESTART_SECONDS_MIN = 0.2
 _RESTART_SECONDS_MAX = 5.0
+
+
+def tell_nobody(name: str, status: str) -> None:
+    """A report for those who do not want one."""
 
 
 class Supervisor:

@@ -6,17 +6,19 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 import psutil
 import pytest
 
+from services.local import processes, supervisor
 from services.local.errors import LocalError
 from services.local.leash import Leash
 from services.local.platform import LocalPlatform
 from services.local.roster import Service, stages
+from tests.fixtures.waiting import eventually, is_alive
 
 STAND_INS = (
     Service("edge", "tests.local.stand_in", 0, 0, peers=("billing",)),
@@ -39,19 +41,6 @@ asyncio.run(main())
 """
 
 pytestmark = pytest.mark.usefixtures("leash")
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what happens elsewhere sets no event here
-            await asyncio.sleep(0.02)
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 async def test_everything_serves_in_order_and_stops_in_reverse(state: Path) -> None:
@@ -109,6 +98,40 @@ async def test_a_service_that_crashes_is_restarted(state: Path) -> None:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         await eventually(lambda: billing.pid not in (None, pid))
+
+
+async def test_a_service_that_crashes_all_the_time_is_given_up_with_its_log(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_RESTART_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(supervisor, "_CRASHES_MAX", 2)
+    told: list[str] = []
+    platform = LocalPlatform(
+        state, services=STAND_INS[1:], report=lambda name, status: told.append(status)
+    )
+
+    def has_restarted(times: int) -> bool:
+        return told.count("serving again") == times
+
+    async with platform:
+        billing = platform.processes["billing"]
+        for restarts in range(3):
+            await eventually(partial(has_restarted, restarts))
+            assert billing.pid is not None
+            os.kill(billing.pid, signal.SIGKILL)
+        with pytest.raises(LocalError, match=r"billing crashed 3 times .*signal 9.*billing\.log"):
+            await platform.supervisor.failed()
+        assert billing.pid is None
+
+
+async def test_a_service_that_is_deaf_to_sigterm_is_killed(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_STOP_SECONDS_MAX", 0.5)
+    overrides = {"billing": {"HUDHUD_STAND_IN": "deaf"}}
+    async with LocalPlatform(state, services=STAND_INS[1:], overrides=overrides) as platform:
+        billing = platform.processes["billing"]
+    assert billing.pid is None
 
 
 async def test_a_service_that_was_killed_on_purpose_stays_down_until_started(state: Path) -> None:

@@ -1,5 +1,6 @@
 """What a state folder remembers: ports, secrets, certificates, and who holds it."""
 
+import os
 import socket
 import ssl
 import stat
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from services.local.certificates import Authority, Identity
 from services.local.errors import LocalError
 from services.local.ports import Ports
+from services.local.private_files import write_private
 from services.local.secrets import Secrets
 from services.local.state import hold_state, running_process
 
@@ -126,16 +128,17 @@ def _context(identity: Identity, purpose: ssl.Purpose) -> ssl.SSLContext:
     return context
 
 
-def test_a_state_folder_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
+async def test_a_state_folder_is_held_by_one_and_free_afterwards(tmp_path: Path) -> None:
     assert running_process(tmp_path) is None
-    with hold_state(tmp_path):
-        assert running_process(tmp_path) is not None
-        with pytest.raises(LocalError, match="already running"), hold_state(tmp_path):
-            pytest.fail("two held it")
+    async with hold_state(tmp_path):
+        assert running_process(tmp_path) == os.getpid()
+        with pytest.raises(LocalError, match="already running"):
+            async with hold_state(tmp_path):
+                pytest.fail("two held it")
     assert running_process(tmp_path) is None
 
 
-def test_a_lock_file_that_a_dead_run_left_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text("4194304\n")
-    with hold_state(tmp_path):
+async def test_a_lock_file_that_a_dead_run_left_is_no_obstacle(tmp_path: Path) -> None:
+    write_private(tmp_path / "lock", b"4194304\n")
+    async with hold_state(tmp_path):
         pass

@@ -1,0 +1,78 @@
+"""The command `hudhud`."""
+
+import asyncio
+import sys
+
+import click
+
+from services.local.errors import LocalError
+from services.local.state import state_folder
+from services.local.terminal import console
+
+# Each command imports what it needs when it is called: `hudhud logs` should not wait for gRPC.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def hudhud() -> None:
+    """Hudhud on this machine: run it, watch it, try it, measure it."""
+
+
+@hudhud.command()
+@click.option("--logs", "with_logs", is_flag=True, help="Print the services' logs as they come.")
+def run(*, with_logs: bool) -> None:
+    """Start everything and stay up until Ctrl-C."""
+    from services.local.run import run
+
+    asyncio.run(run(state_folder(), with_logs=with_logs))
+
+
+@hudhud.command()
+def status() -> None:
+    """Show what runs, where, and how much memory it takes."""
+    from services.local.status import print_status
+
+    if not asyncio.run(print_status(state_folder())):
+        sys.exit(1)
+
+
+@hudhud.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what is added, until Ctrl-C.")
+@click.option("-n", "--lines", default=20, show_default=True, help="Start with the last lines.")
+def logs(names: tuple[str, ...], *, follow: bool, lines: int) -> None:
+    """Print the logs of all services, or of those named."""
+    from services.local import logs
+    from services.local.terminal import print_log_line
+
+    folder = state_folder() / "logs"
+    known = logs.logged_names(folder)
+    for name in names:
+        if name not in known:
+            raise LocalError(f"{name} has no log in {folder}. There are: {', '.join(known)}")
+    chosen = names or known
+    if not follow:
+        for name in chosen:
+            for line in logs.LogReader(folder / f"{name}.log", lines=lines).read():
+                print_log_line(name, line)
+        return
+
+    async def print_for_ever() -> None:
+        async for name, line in logs.follow(folder, chosen, lines=lines):
+            print_log_line(name, line)
+
+    asyncio.run(print_for_ever())
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        hudhud(standalone_mode=False)
+    except LocalError as error:
+        console.print("[red bold]Error:[/]", str(error), markup=True, soft_wrap=True)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    return 0
