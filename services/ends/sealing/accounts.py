@@ -34,7 +34,7 @@ class EndAccount:
     def create(cls) -> EndAccount:
         """A new account with a new fallback key."""
         account = vodozemac.Account()
-        account.generate_fallback_key()
+        account.generate_fallback_key()  # type: ignore[attr-defined]
         return cls(account)
 
     @classmethod
@@ -61,7 +61,7 @@ class EndAccount:
         self._account.generate_one_time_keys(count)
 
     def mark_keys_as_published(self) -> None:
-        """Called when identity has the keys; `unpublished_keys` no longer names them. Changes it."""
+        """Says that identity has the keys; they are no longer unpublished. Changes the account."""
         self._account.mark_keys_as_published()
 
     def unpublished_keys(self) -> device_pb2.PublishedKeys:
@@ -69,7 +69,7 @@ class EndAccount:
 
         The fallback key is there only while it is unpublished, as at the first publication.
         """
-        fallback = list(self._account.fallback_key.values())
+        fallback = list(self._account.fallback_key.values())  # type: ignore[attr-defined]
         return device_pb2.PublishedKeys(
             ed25519_key=self.ed25519_key,
             identity_key=self._signed(self.curve25519_key, IDENTITY_KEY_CONTEXT),

@@ -1,4 +1,4 @@
-"""Clearances at the receiving end: that policy allowed this message, for this person, as it reads."""
+"""Clearances at the receiving end: policy allowed this message, for this person, as it reads."""
 
 from __future__ import annotations
 

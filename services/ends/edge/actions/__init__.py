@@ -1,0 +1,1 @@
+"""What the edge does, one file for each thing."""
