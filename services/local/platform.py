@@ -164,6 +164,7 @@ class LocalPlatform:
             return {
                 **describe_to(
                     service,
+                    state=self.state,
                     ports=self.ports,
                     identity=self.authority.identity(service.name),
                     secrets=self.secrets,

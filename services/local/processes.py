@@ -40,6 +40,11 @@ class ServiceProcess:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended last, negative for a signal; None if it runs or never did."""
+        return self._process.returncode if self._process is not None else None
+
     async def start(self) -> None:
         """Start it, without waiting for it to serve."""
         # Logs go straight to the file: a busy or a killed supervisor holds nobody up.

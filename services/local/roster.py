@@ -9,6 +9,8 @@ from services.local.ports import Ports
 from services.local.secrets import Secrets
 
 HOST = "127.0.0.1"
+CODES_FILE = "codes.jsonl"
+OPERATOR_CREDENTIAL_FILE = "secrets/operator-credential"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class Service:
     peers: tuple[str, ...] = ()
     # The variables that name its secrets, each with the attribute of `Secrets` that has the path.
     secrets: Mapping[str, str] = field(default_factory=dict)
+    # What else it is told: as it stands, and as files of the state folder.
+    settings: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 ROSTER = (
@@ -35,7 +40,12 @@ ROSTER = (
         secrets={
             "HUDHUD_TOKEN_SIGNING_KEY_FILE": "token_signing_key",
             "HUDHUD_PAIRWISE_SECRET_FILE": "pairwise_secret",
-            "HUDHUD_OPERATOR_CREDENTIAL_FILE": "operator_credential",
+        },
+        # The code that a phone would get is read from this file, by `hudhud run` for the terminal.
+        settings={"HUDHUD_CODE_SENDER": "file"},
+        files={
+            "HUDHUD_CODE_FILE": CODES_FILE,
+            "HUDHUD_OPERATOR_CREDENTIAL_FILE": OPERATOR_CREDENTIAL_FILE,
         },
     ),
     Service(
@@ -72,8 +82,8 @@ ROSTER = (
         public_port=8445,
         peers=("identity", "policy", "messaging"),
         secrets={
-            "HUDHUD_PICKLE_KEY_FILE": "pickle_key",
-            "HUDHUD_FRANKING_SECRET_FILE": "franking_secret",
+            "HUDHUD_EDGE_STORAGE_KEY_FILE": "edge_storage_key",
+            "HUDHUD_EDGE_FRANKING_SECRET_FILE": "edge_franking_secret",
         },
     ),
 )
@@ -82,6 +92,7 @@ ROSTER = (
 def describe_to(
     service: Service,
     *,
+    state: Path,
     ports: Ports,
     identity: Identity,
     secrets: Secrets,
@@ -110,7 +121,9 @@ def describe_to(
     for variable, attribute in service.secrets.items():
         path: Path = getattr(secrets, attribute)
         environment[variable] = str(path)
-    return environment
+    for variable, name in service.files.items():
+        environment[variable] = str(state / name)
+    return {**environment, **service.settings}
 
 
 def stages(services: tuple[Service, ...]) -> list[list[Service]]:

@@ -44,19 +44,14 @@ class Secrets:
         return self._random("pairwise", 64)
 
     @property
-    def pickle_key(self) -> Path:
-        """Encrypts the edge's stored sessions: 32 bytes in hexadecimal."""
-        return self._random("edge-pickle", 32)
+    def edge_storage_key(self) -> Path:
+        """The edge stores sessions and contents encrypted under it: 32 bytes in hexadecimal."""
+        return self._random("edge-storage", 32)
 
     @property
-    def franking_secret(self) -> Path:
+    def edge_franking_secret(self) -> Path:
         """The edge derives each message's franking key from it: 32 bytes in hexadecimal."""
         return self._random("edge-franking", 32)
-
-    @property
-    def operator_credential(self) -> Path:
-        """What an operator shows instead of an API key: 32 bytes in hexadecimal."""
-        return self._random("operator-credential", 32)
 
     def _signing_key(self, name: str) -> Path:
         file = self.folder / f"{name}.pem"

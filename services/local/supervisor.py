@@ -13,6 +13,9 @@ Report = Callable[[str, str], None]
 
 _START_SECONDS_MAX = 60.0
 _POLL_SECONDS = 0.05
+# What a service says with its exit code: see services/kit/process.py.
+EXIT_ADDRESS_TAKEN = 3
+_PORTS_TRIED_MAX = 5
 _CRASHES_MAX = 5
 _CRASHES_WITHIN_SECONDS = 60.0
 _RESTART_SECONDS_MIN = 0.2
@@ -53,8 +56,17 @@ class Supervisor:
         """Start this service, and return when it serves; see `start`."""
         process = self._processes[name]
         self._report(name, "starting")
-        await process.start()
-        await self._wait_until_serving(process)
+        for _ in range(_PORTS_TRIED_MAX):
+            await process.start()
+            try:
+                await self._wait_until_serving(process)
+                break
+            except LocalError:
+                # Somebody took the port after we had found it free: it gets another.
+                if process.exit_code != EXIT_ADDRESS_TAKEN:
+                    raise
+        else:
+            raise LocalError(_with_log(f"{name} found no free port", process))
         self._report(name, "serving")
         self._watchers[name] = asyncio.create_task(self._watch(process), name=f"watch {name}")
 

@@ -17,7 +17,7 @@ async def main() -> None:
     behaviour = os.environ.get("HUDHUD_STAND_IN", "serves")
     if behaviour == "crashes":
         sys.exit("there is something wrong with me")
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     servicer = health.aio.HealthServicer()
     await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -26,7 +26,10 @@ async def main() -> None:
         root_certificates=_read("TLS_AUTHORITY_FILE"),
         require_client_auth=True,
     )
-    server.add_secure_port(os.environ["HUDHUD_INTERNAL_LISTEN"], credentials)
+    try:
+        server.add_secure_port(os.environ["HUDHUD_INTERNAL_LISTEN"], credentials)
+    except RuntimeError:
+        sys.exit(3)
     await server.start()
     stopped = asyncio.Event()
     if behaviour != "deaf":

@@ -13,11 +13,11 @@ import asyncpg
 import psutil
 import pytest
 
-from services.local import processes, supervisor
+from services.local import ports, processes, supervisor
 from services.local.errors import LocalError
 from services.local.leash import Leash
 from services.local.platform import LocalPlatform
-from services.local.roster import Service, stages
+from services.local.roster import HOST, Service, stages
 from tests.fixtures.waiting import eventually, is_alive
 
 STAND_INS = (
@@ -89,6 +89,19 @@ async def test_a_port_that_is_taken_is_replaced(state: Path) -> None:
     with socket.create_server((host, int(port))):
         async with LocalPlatform(state, services=STAND_INS) as second:
             assert second.internal_address("edge") != address
+
+
+async def test_a_port_that_is_taken_at_the_last_moment_is_replaced_too(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server((HOST, 0)) as stranger:
+        wanted = stranger.getsockname()[1]
+        # The port looks free when it is chosen, once.
+        looks = iter([True])
+        monkeypatch.setattr(ports, "_is_free", lambda port: next(looks, port != wanted))
+        billing = Service("billing", "tests.local.stand_in", wanted, 0)
+        async with LocalPlatform(state, services=(billing,)) as platform:
+            assert platform.internal_address("billing") != f"{HOST}:{wanted}"
 
 
 async def test_a_service_that_crashes_is_restarted(state: Path) -> None:

@@ -48,10 +48,10 @@ def test_two_names_never_share_a_port(tmp_path: Path) -> None:
 
 def test_secrets_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
     secrets = Secrets(tmp_path / "secrets")
-    files = [secrets.token_signing_key, secrets.pairwise_secret, secrets.pickle_key]
+    files = [secrets.token_signing_key, secrets.pairwise_secret, secrets.edge_storage_key]
     before = [file.read_bytes() for file in files]
     again = Secrets(tmp_path / "secrets")
-    assert [again.token_signing_key, again.pairwise_secret, again.pickle_key] == files
+    assert [again.token_signing_key, again.pairwise_secret, again.edge_storage_key] == files
     assert [file.read_bytes() for file in files] == before
     assert {mode(file) for file in files} == {0o600}
     assert mode(tmp_path / "secrets") == 0o700
