@@ -1,4 +1,4 @@
-"""What the edge asks of the other services, in its own words. services/ends/edge/clients answers."""
+"""What the edge asks of the other services, in its own words; `clients` puts it into theirs."""
 
 from __future__ import annotations
 

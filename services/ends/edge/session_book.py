@@ -1,4 +1,4 @@
-"""Sealing for people's devices: sessions that are begun, used in order, stored and retired in time."""
+"""Sealing for devices: sessions that are begun, used in order, stored and retired in time."""
 
 from __future__ import annotations
 

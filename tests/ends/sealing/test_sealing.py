@@ -133,7 +133,7 @@ def test_state_survives_storing_and_a_crash_skips_a_key_but_never_repeats_one() 
     inbound = Session.from_pickle(inbound.pickle(key), key)
     message_type, ciphertext = outbound.seal(b"after the crash")
     assert inbound.open(message_type, ciphertext) == b"after the crash"
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         Session.from_pickle(outbound.pickle(key), os.urandom(32))
 
 
