@@ -92,6 +92,12 @@ class Postgres:
         self.home.mkdir(parents=True, exist_ok=True)
         self._account.own(self.home)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if self._data.exists() and not self._password_file.exists():
+            # Somebody removed the state folder, but the cluster was elsewhere. Nobody can enter it
+            # any more, and the secrets that its contents go with are gone as well.
+            lost = self._data.with_name("data.lost")
+            shutil.rmtree(lost, ignore_errors=True)
+            self._data.rename(lost)
         if not self._data.exists():
             self._make_cluster(programs.initdb)
         had_crashed = (self._data / "postmaster.pid").exists()

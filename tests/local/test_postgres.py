@@ -1,6 +1,7 @@
 """PostgreSQL for one state folder: its settings, its recovery, its neighbours."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +80,16 @@ async def test_a_cluster_whose_making_was_interrupted_is_made_anew(server: Postg
     unfinished = server.home / "data.unfinished"
     unfinished.mkdir(parents=True)
     (unfinished / "PG_VERSION").write_text("18")
+    server.start()
+    assert await ask(server, "SELECT 1") == 1
+
+
+async def test_a_cluster_whose_state_folder_was_removed_makes_way(
+    server: Postgres, state: Path
+) -> None:
+    server.start()
+    server.stop()
+    shutil.rmtree(state / "secrets")
     server.start()
     assert await ask(server, "SELECT 1") == 1
 
