@@ -1,0 +1,1 @@
+"""Identity: who may speak, and with which keys. It calls nobody."""

@@ -1,0 +1,5 @@
+from services.identity.app import app
+from services.identity.config import IdentitySettings
+from services.kit.process import run
+
+run("identity", IdentitySettings, app)

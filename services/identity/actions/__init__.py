@@ -1,0 +1,1 @@
+"""What identity does, one file for each RPC: read, decide, write."""

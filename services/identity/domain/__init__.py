@@ -1,0 +1,1 @@
+"""What identity decides, without a network, a database, a clock or chance."""
