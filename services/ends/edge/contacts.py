@@ -1,4 +1,4 @@
-"""Whom a business's messages go to: numbers to contacts, contacts to devices, remembered a while."""
+"""Whom messages go to: numbers to contacts, contacts to devices, remembered a while."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ class StoredEvent:
 def place(
     events: list[NewEvent], last_cursors: dict[str, int], known: set[tuple[str, str]]
 ) -> list[tuple[NewEvent, int]]:
-    """Gives each event that is not known yet the next cursor of its business, from 1 on, no gaps."""
+    """Gives each event that is not known yet its business's next cursor: 1, 2, 3, no gaps."""
     placed: list[tuple[NewEvent, int]] = []
     cursors = dict(last_cursors)
     seen = set(known)

@@ -17,7 +17,7 @@ class EdgeReasons(Reasons, domain="edge.hudhud"):
     )
     KIND_CONTENT_MISMATCH = Reason(
         grpc.StatusCode.INVALID_ARGUMENT,
-        "The kind template goes with a template as content, and the other kinds with anything else.",
+        "The kind template goes with a template as content, the other kinds with anything else.",
         "Correct the kind or the content.",
     )
     CATEGORY_REQUIRED = Reason(

@@ -1,0 +1,1 @@
+"""The person's end: a client library (`Device`) and a terminal phone."""

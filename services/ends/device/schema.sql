@@ -1,0 +1,47 @@
+-- What one device keeps, in SQLite. Pickles are encrypted under the key file beside the database.
+
+-- The device itself: one row.
+CREATE TABLE device (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    person_id TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    account TEXT NOT NULL,
+    -- How many one-time keys identity has, as far as the device can tell.
+    one_time_keys_left INTEGER NOT NULL
+);
+
+-- Sessions with edges. Stored together with what was opened or sealed with them. `used` grows with
+-- each use: the session used last is the one that both ends have.
+CREATE TABLE sessions (
+    business_id TEXT NOT NULL,
+    end_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    session TEXT NOT NULL,
+    used INTEGER NOT NULL,
+    PRIMARY KEY (business_id, end_id, session_id)
+);
+
+-- Messages in both directions. `content` is a hudhud.content.v1.Content. For a message from a
+-- business, `franking_key` and `clearance` prove what the business sent. `read` is 0 until the person
+-- has seen it, then 1 until messaging has the receipt, then 2.
+CREATE TABLE messages (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    business_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    incoming INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    franking_key BLOB,
+    clearance BLOB,
+    time_milliseconds INTEGER NOT NULL,
+    read INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (business_id, message_id)
+);
+
+CREATE INDEX reads_to_tell ON messages (position) WHERE read = 1;
+
+-- Messages of this device that messaging has not confirmed: the same ciphertexts go out again.
+CREATE TABLE outbox (
+    message_id TEXT PRIMARY KEY,
+    item BLOB NOT NULL
+);
