@@ -8,6 +8,7 @@ modification time; what no proto produces any more is removed.
 """
 
 import filecmp
+import re
 import sys
 import tempfile
 from importlib.resources import files
@@ -43,6 +44,7 @@ def generate(protos: list[Path], target: Path) -> None:
         raise SystemExit(status)
     for file in FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         grpc_stub = target / f"{module_of(file).replace('.', '/')}_grpc.py"
+        accept_numbers(target / f"{module_of(file).replace('.', '/')}.pyi")
         if file.service:
             grpc_stub.with_suffix(".pyi").write_text(grpc_types(file))
         else:
@@ -55,6 +57,11 @@ def generate(protos: list[Path], target: Path) -> None:
 def module_of(file: FileDescriptorProto) -> str:
     """The Python module that protoc makes of a proto file."""
     return file.name.removesuffix(".proto").replace("/", ".") + "_pb2"
+
+
+def accept_numbers(types: Path) -> None:
+    """Lets an enum field be set from its number, as every message does; protoc forgets to say."""
+    types.write_text(re.sub(r"_Union\[([\w.]+), str\]", r"_Union[\1, int, str]", types.read_text()))
 
 
 def grpc_types(file: FileDescriptorProto) -> str:
@@ -77,7 +84,8 @@ def service_types(service: ServiceDescriptorProto, messages: str) -> list[str]:
     """The types of one service: the caller's stub, the servicer, and what registers it."""
     stub = [
         f"class {service.name}Stub:",
-        "    def __init__(self, channel: grpc.aio.Channel) -> None: ...",
+        # Whatever makes callables as a grpc.aio.Channel does, with or without being one.
+        "    def __init__(self, channel: object) -> None: ...",
     ]
     servicer = [f"class {service.name}Servicer:"]
     for method in service.method:
