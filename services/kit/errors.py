@@ -15,7 +15,7 @@ from uuid import UUID
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from hudhud.errors.v1 import refusal_pb2
 

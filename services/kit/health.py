@@ -15,7 +15,7 @@ SERVICE_NAME = "grpc.health.v1.Health"
 _Status = health_pb2.HealthCheckResponse
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """NOT_SERVING until told otherwise; the empty name stands for the whole process."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Health(health_pb2_grpc.HealthServicer):
 
     async def List(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
         """Every status now."""
-        return health_pb2.HealthListResponse(  # type: ignore[attr-defined]
+        return health_pb2.HealthListResponse(
             statuses={name: _Status(status=status) for name, status in self._statuses.items()}
         )
 
