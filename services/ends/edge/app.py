@@ -45,7 +45,7 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
     """Opens what the edge stands on, yields what it serves, and closes it all again."""
     clock = SystemClock()
     edge_id = str(settings.edge_id)
-    vault = Vault(settings.pickle_key_file.value)
+    vault = Vault(settings.edge_storage_key_file.value)
     async with AsyncExitStack() as stack:
         database = await Database.open(settings.database_url, name="edge", clock=clock)
         stack.push_async_callback(database.close)
@@ -81,7 +81,7 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
         sessions = SessionBook(store, accounts, identity_client, vault)
         wakeups = Wakeups(nats)
         send = SendMessages(
-            Preparer(contacts, wordings, settings.franking_secret_file.value),
+            Preparer(contacts, wordings, settings.edge_franking_secret_file.value),
             contacts,
             policy_client,
             sessions,
