@@ -1,0 +1,1 @@
+"""Billing: what it costs, and that every cent is accounted for. It calls nobody."""

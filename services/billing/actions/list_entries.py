@@ -1,0 +1,37 @@
+"""Owns ListEntries."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from services.billing.domain.ledger import Entry, parse_entry_id
+from services.billing.errors import account_not_found, page_token_invalid
+from services.billing.store import accounts, entries
+from services.kit.database import Database
+
+PAGE_SIZE_DEFAULT: Final = 100
+
+
+async def list_entries(
+    database: Database,
+    business_id: UUID,
+    reference_id: UUID | None,
+    page_size: int,
+    page_token: str,
+) -> tuple[list[Entry], str]:
+    """A business's entries, newest first, and the token of the next page, empty at the end.
+
+    Refuses with ACCOUNT_NOT_FOUND, and with INVALID_FIELD for a token that is none.
+    """
+    before = parse_entry_id(page_token)
+    if page_token and before is None:
+        raise page_token_invalid()
+    size = page_size or PAGE_SIZE_DEFAULT
+    async with database.connection("list_entries") as connection:
+        if await accounts.get_account(connection, business_id) is None:
+            raise account_not_found(business_id)
+        # One more than asked for tells whether there is another page.
+        found = await entries.list_entries(connection, business_id, reference_id, before, size + 1)
+    page = found[:size]
+    return page, str(page[-1].entry_id) if len(found) > size else ""

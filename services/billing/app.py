@@ -1,0 +1,99 @@
+"""Owns the composition of billing: what it stands on, opened in order and closed again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from hudhud.billing.v1 import billing_service_pb2_grpc
+from hudhud.identity.v1 import identity_service_pb2 as identity_pb
+from hudhud.identity.v1 import identity_service_pb2_grpc
+from services.billing.config import BillingSettings
+from services.billing.domain.rates import RateCard
+from services.billing.message_events import STREAM, SUBJECTS, MessageEvents
+from services.billing.servicer import BillingServicer
+from services.billing.settlement import keep_expiring
+from services.kit.client import connect
+from services.kit.clock import Clock, SystemClock
+from services.kit.consumer import Consumer
+from services.kit.database import Database
+from services.kit.migrate import migrate
+from services.kit.nats import Nats, tls_context
+from services.kit.server import Service
+from services.kit.tokens import TokenVerifier
+from services.kit.verification_keys import Fetch, VerificationKeys
+
+
+@asynccontextmanager
+async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIterator[Service]:
+    """The service, for as long as it is open. `clock` is for tests."""
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        await _migrate(settings, clock)
+        database = await Database.open(
+            settings.database_url,
+            name="billing",
+            connections_max=settings.database_connections_max,
+            clock=clock,
+        )
+        stack.push_async_callback(database.close)
+        nats = Nats(
+            settings.nats_url,
+            name="billing",
+            tls=tls_context(
+                settings.tls_certificate_file,
+                settings.tls_key_file,
+                settings.tls_authority_file,
+            ),
+            clock=clock,
+        )
+        nats.start()
+        stack.push_async_callback(nats.close)
+        identity = await stack.enter_async_context(
+            connect(settings.identity_address, name="identity", tls=settings.tls_files())
+        )
+        keys = VerificationKeys(
+            _keys_of(identity_service_pb2_grpc.IdentityServiceStub(identity)), clock=clock
+        )
+        consumer = Consumer(
+            database,
+            nats,
+            stream=STREAM,
+            name="billing",
+            subjects=SUBJECTS,
+            handler=MessageEvents(database).handle,
+        )
+        servicer = BillingServicer(database, RateCard())
+        yield Service(
+            servicers=[(billing_service_pb2_grpc.add_BillingServiceServicer_to_server, servicer)],
+            tokens=TokenVerifier(keys, clock=clock),
+            background=[
+                consumer.run,
+                partial(keep_expiring, database, settings.expiry_interval_seconds),
+            ],
+        )
+
+
+async def _migrate(settings: BillingSettings, clock: Clock) -> None:
+    """Bring the tables up to date, as their owner where that is somebody else."""
+    owner = await Database.open(
+        settings.migration_database_url or settings.database_url,
+        name="billing",
+        connections_max=1,
+        clock=clock,
+    )
+    try:
+        await migrate(owner, "services.billing")
+    finally:
+        await owner.close()
+
+
+def _keys_of(identity: identity_service_pb2_grpc.IdentityServiceStub) -> Fetch:
+    """Identity's public keys, by which tokens are verified."""
+
+    async def fetch() -> Mapping[str, bytes]:
+        response = await identity.ListVerificationKeys(identity_pb.ListVerificationKeysRequest())
+        return {key.key_id: key.ed25519_key for key in response.keys}
+
+    return fetch

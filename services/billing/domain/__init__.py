@@ -1,0 +1,1 @@
+"""What billing knows of money: prices, reservations, entries. No database, no gRPC, no clock."""

@@ -1,0 +1,146 @@
+"""Owns why billing refuses, and how it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+from uuid import UUID
+
+from grpc import StatusCode
+
+from services.billing.domain.rates import RateFault, RateFaultKind
+from services.billing.domain.reservations import (
+    AlreadyOver,
+    Denial,
+    IdReused,
+    NoAccount,
+    NoCredit,
+    NoRate,
+)
+from services.kit import rules
+from services.kit.errors import Reason, Reasons, Refusal, Violation
+
+
+class BillingReasons(Reasons, domain="billing.hudhud"):
+    """Every refusal that billing may answer with, besides the common ones."""
+
+    ACCOUNT_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "The business has no account.",
+        "An operator opens one with CreateAccount.",
+    )
+    ACCOUNT_CURRENCY_DIFFERS = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The business's account is in another currency, which never changes.",
+        "Use the account's currency; the metadata names it.",
+    )
+    AMOUNT_INVALID = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The amount is not one that can be booked.",
+        "Send whole micros within the bounds that the message names.",
+    )
+    TOP_UP_ID_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Another top-up was booked under this id.",
+        "Mint a new UUID for a new top-up.",
+    )
+    RATE_OVERLAPS = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Another rate of the same category, country and currency begins at the same time.",
+        "Begin the rate later; the violations name each one.",
+    )
+    RATE_IN_THE_PAST = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The rate begins in the past, where prices never change.",
+        "Leave valid_from_time out for now, or name a time to come.",
+    )
+    INSUFFICIENT_CREDIT = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The message costs more than the business has left.",
+        "Top up the account and send the same message again.",
+    )
+    NO_RATE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "There is no price for this category, country and currency.",
+        "An operator adds one with AddRates; a reply goes free inside its window.",
+    )
+    MESSAGE_ID_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "The id was used for another message of this business.",
+        "Mint a new UUID for a new message.",
+    )
+
+
+def refusal_of(denial: Denial) -> Refusal:
+    """What the one who asked for a reservation is told."""
+    match denial:
+        case NoAccount(business_id):
+            return account_not_found(business_id)
+        case NoRate(category, country, currency):
+            return Refusal(
+                BillingReasons.NO_RATE,
+                f"There is no price for {category} messages to {country} in {currency}.",
+                metadata={
+                    "category": category.value,
+                    "destination_country": country,
+                    "currency_code": currency,
+                },
+            )
+        case NoCredit(price, available):
+            return Refusal(
+                BillingReasons.INSUFFICIENT_CREDIT,
+                f"The message costs {price}; the business has {available} left.",
+                metadata={
+                    "currency_code": price.currency_code,
+                    "price_micros": str(price.amount_micros),
+                    "available_micros": str(available.amount_micros),
+                },
+            )
+        case IdReused(message_id):
+            return Refusal(
+                BillingReasons.MESSAGE_ID_REUSED, metadata={"message_id": str(message_id)}
+            )
+        case AlreadyOver(_):
+            return rules.refusal([Violation("expire_time", "must be in the future")])
+        case _ as never:
+            assert_never(never)
+
+
+def account_not_found(business_id: UUID) -> Refusal:
+    """The refusal of whatever needs an account."""
+    return Refusal(BillingReasons.ACCOUNT_NOT_FOUND, metadata={"business_id": str(business_id)})
+
+
+def currency_differs(business_id: UUID, currency_code: str) -> Refusal:
+    """The refusal of money in another currency than the account's, which is `currency_code`."""
+    return Refusal(
+        BillingReasons.ACCOUNT_CURRENCY_DIFFERS,
+        f"The business's account is in {currency_code}, which never changes.",
+        metadata={"business_id": str(business_id), "currency_code": currency_code},
+    )
+
+
+def amount_invalid(message: str) -> Refusal:
+    """The refusal of an amount; `message` says which amounts are good."""
+    return Refusal(BillingReasons.AMOUNT_INVALID, message)
+
+
+def rates_refused(faults: Sequence[RateFault]) -> Refusal:
+    """The refusal of rates: the reason is the first one's, the violations name all."""
+    reasons = {
+        RateFaultKind.PRICE: BillingReasons.AMOUNT_INVALID,
+        RateFaultKind.IN_THE_PAST: BillingReasons.RATE_IN_THE_PAST,
+        RateFaultKind.OVERLAPS: BillingReasons.RATE_OVERLAPS,
+    }
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return Refusal(
+        reasons[first.kind],
+        f"rates[{first.index}]: {first.description}{more}",
+        violations=[Violation(f"rates[{fault.index}]", fault.description) for fault in faults],
+    )
+
+
+def page_token_invalid() -> Refusal:
+    """The refusal of a page token that no answer gave."""
+    return rules.refusal([Violation("page_token", "is not the next_page_token of an answer")])

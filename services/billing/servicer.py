@@ -1,0 +1,137 @@
+"""Owns the translation between the calls of `hudhud.billing.v1` and billing's actions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from hudhud.billing.v1 import billing_service_pb2 as pb
+from hudhud.billing.v1 import billing_service_pb2_grpc
+from services.billing import wire
+from services.billing.actions.add_rates import add_rates
+from services.billing.actions.check_ledger import check_ledger
+from services.billing.actions.create_account import create_account
+from services.billing.actions.create_reservations import create_reservations
+from services.billing.actions.get_account import get_account
+from services.billing.actions.list_entries import list_entries
+from services.billing.actions.list_rates import list_rates
+from services.billing.actions.top_up_account import top_up_account
+from services.billing.domain.money import Money
+from services.billing.domain.rates import RateCard
+from services.billing.domain.reservations import ReservationItem
+from services.kit import rules
+from services.kit.access import current_caller
+from services.kit.coalesce import Coalescer
+from services.kit.database import Database
+from services.kit.errors import Refusal
+
+# One transaction of this size holds the accounts in it for some ten milliseconds.
+_RESERVED_AT_ONCE_MAX: Final = 1000
+
+
+class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
+    """Translates, and lets calls that arrive together share a transaction."""
+
+    def __init__(self, database: Database, card: RateCard) -> None:
+        self._database = database
+
+        async def reserve(items: list[ReservationItem]) -> list[Money | Refusal]:
+            return await create_reservations(database, card, items)
+
+        # Two at once: while one waits for the disk, the next is decided, unless it needs the same
+        # accounts.
+        self._reserving: Coalescer[ReservationItem, Money] = Coalescer(
+            reserve, items_max=_RESERVED_AT_ONCE_MAX, in_flight_max=2
+        )
+
+    async def CreateAccount(
+        self, request: pb.CreateAccountRequest, context: Any
+    ) -> pb.CreateAccountResponse:
+        account = await create_account(
+            self._database, UUID(request.business_id), request.currency_code
+        )
+        return pb.CreateAccountResponse(account=wire.account(account))
+
+    async def GetAccount(
+        self, request: pb.GetAccountRequest, context: Any
+    ) -> pb.GetAccountResponse:
+        current_caller().must_act_for(request.business_id)
+        account = await get_account(self._database, UUID(request.business_id))
+        return pb.GetAccountResponse(account=wire.account(account))
+
+    async def TopUpAccount(
+        self, request: pb.TopUpAccountRequest, context: Any
+    ) -> pb.TopUpAccountResponse:
+        top_up = wire.read_top_up(request, self._database.clock.now())
+        account = await top_up_account(self._database, top_up)
+        return pb.TopUpAccountResponse(account=wire.account(account))
+
+    async def AddRates(self, request: pb.AddRatesRequest, context: Any) -> pb.AddRatesResponse:
+        added = [wire.read_new_rate(rate, index) for index, rate in enumerate(request.rates)]
+        rates = await add_rates(self._database, added)
+        return pb.AddRatesResponse(rates=map(wire.rate, rates))
+
+    async def ListRates(self, request: pb.ListRatesRequest, context: Any) -> pb.ListRatesResponse:
+        at = wire.read_time(request.at_time, "at_time") if request.HasField("at_time") else None
+        rates, next_page_token = await list_rates(
+            self._database, at, request.page_size, request.page_token
+        )
+        return pb.ListRatesResponse(rates=map(wire.rate, rates), next_page_token=next_page_token)
+
+    @rules.judged_apart("items")
+    async def CreateReservations(
+        self, request: pb.CreateReservationsRequest, context: Any
+    ) -> pb.CreateReservationsResponse:
+        read = [_read_item(item) for item in request.items]
+        outcomes = iter(
+            await self._reserving.submit_many(
+                [item for item in read if not isinstance(item, Refusal)]
+            )
+        )
+        return pb.CreateReservationsResponse(
+            outcomes=[
+                _outcome(item if isinstance(item, Refusal) else next(outcomes)) for item in read
+            ]
+        )
+
+    async def ListEntries(
+        self, request: pb.ListEntriesRequest, context: Any
+    ) -> pb.ListEntriesResponse:
+        current_caller().must_act_for(request.business_id)
+        entries, next_page_token = await list_entries(
+            self._database,
+            UUID(request.business_id),
+            UUID(request.reference_id) if request.reference_id else None,
+            request.page_size,
+            request.page_token,
+        )
+        return pb.ListEntriesResponse(
+            entries=map(wire.entry, entries), next_page_token=next_page_token
+        )
+
+    async def CheckLedger(
+        self, request: pb.CheckLedgerRequest, context: Any
+    ) -> pb.CheckLedgerResponse:
+        checked = await check_ledger(self._database)
+        return pb.CheckLedgerResponse(
+            currencies=map(wire.currency_check, checked.currencies), faults=checked.faults
+        )
+
+
+def _read_item(item: pb.ReservationItem) -> ReservationItem | Refusal:
+    """The item, or why it makes no sense."""
+    if violations := rules.violations(item):
+        return rules.refusal(violations)
+    try:
+        return wire.read_item(item)
+    except Refusal as refusal:
+        return refusal
+
+
+def _outcome(outcome: Money | Exception) -> pb.ReservationOutcome:
+    """The outcome of one item. A fault is no item's own: it is raised, and the call fails."""
+    if isinstance(outcome, Refusal):
+        return pb.ReservationOutcome(refusal=outcome.to_proto())
+    if isinstance(outcome, Exception):
+        raise outcome
+    return pb.ReservationOutcome(price=wire.money(outcome))

@@ -1,0 +1,97 @@
+"""Owns the rows of entries that are no message's, and the reading of all."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from services.billing.domain.ledger import Entry, EntryType
+from services.billing.domain.money import Money
+from services.billing.domain.rates import Category
+from services.billing.domain.top_ups import TopUp
+from services.kit.database import Connection
+
+_LIST: Final = """
+SELECT
+    entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
+    create_time
+FROM entries
+WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2)
+ORDER BY entry_id DESC
+LIMIT $3
+"""
+
+# A statement of its own, so that it is planned by the index of references.
+_LIST_ABOUT: Final = """
+SELECT
+    entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
+    create_time
+FROM entries
+WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2) AND reference_id = $4
+ORDER BY entry_id DESC
+LIMIT $3
+"""
+
+
+async def insert_top_up(connection: Connection, top_up: TopUp) -> bool:
+    """Whether it was booked: not if there is one of this id, for whichever business."""
+    status = await connection.execute(
+        """
+        INSERT INTO entries
+            (business_id, type, from_account, to_account, amount_micros, currency_code,
+             reference_id, create_time)
+        VALUES ($1, 'top_up', 'funding', 'available', $2, $3, $4, $5)
+        ON CONFLICT (reference_id) WHERE type = 'top_up' DO NOTHING
+        """,
+        top_up.business_id,
+        top_up.amount.amount_micros,
+        top_up.amount.currency_code,
+        top_up.top_up_id,
+        top_up.create_time,
+    )
+    return status == "INSERT 0 1"
+
+
+async def get_top_up(connection: Connection, top_up_id: UUID) -> TopUp | None:
+    """The top-up that was booked under this id, for whichever business."""
+    row = await connection.fetchrow(
+        """
+        SELECT business_id, currency_code, amount_micros, create_time
+        FROM entries
+        WHERE reference_id = $1 AND type = 'top_up'
+        """,
+        top_up_id,
+    )
+    if row is None:
+        return None
+    amount = Money(row["currency_code"], row["amount_micros"])
+    return TopUp(top_up_id, row["business_id"], amount, row["create_time"])
+
+
+async def list_entries(
+    connection: Connection,
+    business_id: UUID,
+    reference_id: UUID | None,
+    before: int | None,
+    count: int,
+) -> list[Entry]:
+    """At most `count` entries, newest first, that are older than the entry `before`."""
+    if reference_id is None:
+        rows = await connection.fetch(_LIST, business_id, before, count)
+    else:
+        rows = await connection.fetch(_LIST_ABOUT, business_id, before, count, reference_id)
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: asyncpg.Record) -> Entry:
+    return Entry(
+        entry_id=row["entry_id"],
+        business_id=row["business_id"],
+        type=EntryType(row["type"]),
+        amount=Money(row["currency_code"], row["amount_micros"]),
+        reference_id=row["reference_id"],
+        category=Category(row["category"]) if row["category"] else None,
+        create_time=row["create_time"],
+    )
