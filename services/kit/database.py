@@ -13,7 +13,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -244,5 +244,5 @@ async def _wait_until_up(
 def describe(url: str) -> str:
     """The URL without its password, for people to read."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2] or parts.query
+    place = parts.netloc.rpartition("@")[2] or ",".join(parse_qs(parts.query).get("host", []))
     return f"{place} (database {parts.path.lstrip('/')})"

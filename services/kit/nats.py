@@ -13,6 +13,7 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -129,7 +130,10 @@ class Nats:
             )
             try:
                 await self._set_client(client)
-                await closed.wait()
+                # The library does not always say so: it may close itself and fail in doing it.
+                while client.is_connected:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(closed.wait(), 0.25)
                 logger.warning("lost the connection to NATS")
             finally:
                 await self._set_client(None)

@@ -64,21 +64,30 @@ async def append(connection: Connection, events: Sequence[Event]) -> None:
     )
 
 
+# One stretch of the outbox, by id and so nearly by age: what is old and relayed goes.
 DELETE_EVENTS = """
-WITH oldest AS (SELECT id, create_time FROM outbox ORDER BY id LIMIT $2)
-DELETE FROM outbox
-USING oldest
-WHERE outbox.id = oldest.id
-  AND oldest.create_time < now() - $1::interval
-  AND NOT EXISTS (SELECT FROM outbox_pending AS pending WHERE pending.id = oldest.id)
+WITH stretch AS (
+    SELECT id, create_time < now() - $1::interval AS old
+    FROM outbox WHERE id > $2 ORDER BY id LIMIT $3
+), deleted AS (
+    DELETE FROM outbox USING stretch
+    WHERE outbox.id = stretch.id
+      AND stretch.old
+      AND NOT EXISTS (SELECT FROM outbox_pending AS pending WHERE pending.id = stretch.id)
+    RETURNING outbox.id
+)
+SELECT (SELECT count(*) FROM deleted) AS deleted_count,
+       max(id) AS last_id,
+       count(*) FILTER (WHERE old) AS old_count
+FROM stretch
 """
 
-DELETE_BATCHES = """
-DELETE FROM relay_batches WHERE (stream, sequence_max) IN (
-    SELECT stream, sequence_max FROM relay_batches
-    WHERE relay_time < now() - $1::interval
-    ORDER BY stream, sequence_max LIMIT $2
-)
+DELETE_BATCHES = "DELETE FROM relay_batches WHERE relay_time < now() - $1::interval"
+
+# An event deleted in the moment in which it was put back for a lost stream leaves one of these.
+DELETE_ORPHANS = """
+DELETE FROM outbox_pending AS pending
+WHERE replay AND NOT EXISTS (SELECT FROM outbox WHERE outbox.id = pending.id)
 """
 
 
@@ -89,17 +98,14 @@ async def delete_old(
 
     The leading relay does this by itself.
     """
-    total = await _delete(database, DELETE_EVENTS, retention, batch_max)
-    await _delete(database, DELETE_BATCHES, retention, batch_max)
-    return total
-
-
-async def _delete(database: Database, statement: str, retention: timedelta, batch_max: int) -> int:
-    total = 0
-    while True:
+    deleted_count, last_id, old_count = 0, 0, batch_max
+    while old_count == batch_max:
         async with database.connection("delete_old_events") as connection:
-            status = await connection.execute(statement, retention, batch_max)
-        deleted = int(status.rpartition(" ")[2])
-        total += deleted
-        if deleted < batch_max:
-            return total
+            row = await connection.fetchrow(DELETE_EVENTS, retention, last_id, batch_max)
+        assert row is not None
+        deleted_count += row["deleted_count"]
+        last_id, old_count = row["last_id"], row["old_count"]
+    async with database.connection("delete_old_batches") as connection:
+        await connection.execute(DELETE_BATCHES, retention)
+        await connection.execute(DELETE_ORPHANS)
+    return deleted_count
