@@ -27,37 +27,69 @@ class Databases:
             LocalError: The server cannot be reached, or the URL's role may not create databases.
 
         """
-        password_file = self._secrets_folder / f"{name}.pgpass"
-        is_new = not password_file.exists()
-        password = secrets.token_hex(32) if is_new else _password_in(password_file)
         admin = await self._connect()
         try:
-            # Names and passwords here are our own words and hexadecimal digits; neither can carry
-            # a quote, and PostgreSQL takes no parameters in these statements.
-            if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
-                await admin.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'")
-            elif is_new:
-                await admin.execute(f"ALTER ROLE \"{name}\" LOGIN PASSWORD '{password}'")
+            password_file = await self._ensure_role(admin, name)
             if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
                 await self._create(admin, name)
         finally:
             await admin.close()
-        if is_new:
-            private_folder(self._secrets_folder)
-            write_private(password_file, f"*:*:*:{name}:{password}\n".encode())
-        return _url_for(self._admin_url, name, password_file)
+        return _url_for(self._admin_url, name, name, password_file)
+
+    async def ensure_guest(self, name: str) -> str:
+        """Make a second role for the database of this name, unless it is there; return its URL.
+
+        The guest may connect, owns nothing, and may do what the owner grants to everybody: so a
+        service can be kept from removing the constraints that its data stands on.
+
+        Raises:
+            LocalError: The server cannot be reached.
+
+        """
+        guest = _guest_of(name)
+        admin = await self._connect()
+        try:
+            password_file = await self._ensure_role(admin, guest)
+            # As the owner: a managed server's administrator is no superuser.
+            await admin.execute(f'GRANT "{name}" TO CURRENT_USER')
+            await admin.execute(f'GRANT CONNECT ON DATABASE "{name}" TO "{guest}"')
+            await admin.execute(f'REVOKE "{name}" FROM CURRENT_USER')
+        finally:
+            await admin.close()
+        return _url_for(self._admin_url, guest, name, password_file)
 
     async def drop(self, name: str) -> None:
-        """Remove the database and its role, breaking off whoever uses it."""
+        """Remove the database and its roles, breaking off whoever uses it."""
         admin = await self._connect()
         try:
             if await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
                 await admin.execute(f'GRANT "{name}" TO CURRENT_USER')
             await admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            await admin.execute(f'DROP ROLE IF EXISTS "{name}"')
+            for role in (name, _guest_of(name)):
+                await admin.execute(f'DROP ROLE IF EXISTS "{role}"')
         finally:
             await admin.close()
-        (self._secrets_folder / f"{name}.pgpass").unlink(missing_ok=True)
+        for role in (name, _guest_of(name)):
+            self._password_file(role).unlink(missing_ok=True)
+
+    async def _ensure_role(self, admin: asyncpg.Connection, role: str) -> Path:
+        """Make the role unless it is there; return the file with its password."""
+        password_file = self._password_file(role)
+        is_new = not password_file.exists()
+        password = secrets.token_hex(32) if is_new else _password_in(password_file)
+        # Names and passwords here are our own words and hexadecimal digits; neither can carry
+        # a quote, and PostgreSQL takes no parameters in these statements.
+        if not await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+            await admin.execute(f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{password}'")
+        elif is_new:
+            await admin.execute(f"ALTER ROLE \"{role}\" LOGIN PASSWORD '{password}'")
+        if is_new:
+            private_folder(self._secrets_folder)
+            write_private(password_file, f"*:*:*:{role}:{password}\n".encode())
+        return password_file
+
+    def _password_file(self, role: str) -> Path:
+        return self._secrets_folder / f"{role}.pgpass"
 
     async def _create(self, admin: asyncpg.Connection, name: str) -> None:
         # A managed server's administrator is no superuser: it may only give a database to a role
@@ -85,11 +117,15 @@ def _password_in(password_file: Path) -> str:
     return password_file.read_text().strip().rsplit(":", 1)[1]
 
 
-def _url_for(admin_url: str, name: str, password_file: Path) -> str:
+def _guest_of(name: str) -> str:
+    return f"{name}_guest"
+
+
+def _url_for(admin_url: str, role: str, database: str, password_file: Path) -> str:
     """The administrator's URL with another role and database, and its password in a file."""
     parts = urlsplit(admin_url)
     address = parts.netloc.rpartition("@")[2]
     ours = ("user", "password", "passfile", "dbname")
     kept = [(key, value) for key, value in parse_qsl(parts.query) if key not in ours]
     query = urlencode([*kept, ("passfile", str(password_file))])
-    return urlunsplit((parts.scheme, f"{name}@{address}", f"/{name}", query, ""))
+    return urlunsplit((parts.scheme, f"{role}@{address}", f"/{database}", query, ""))

@@ -57,6 +57,7 @@ class LocalPlatform:
         self.secrets = Secrets(self.state / "secrets")
         self.authority = Authority(self.state / "certificates")
         self._database_urls: dict[str, str] = {}
+        self._guest_urls: dict[str, str] = {}
         self._nats_url = ""
         self.postgres: Postgres | None = None
         self.nats: Nats | None = None
@@ -86,7 +87,7 @@ class LocalPlatform:
         return self.authority.identity(name)
 
     def database_url(self, service: str) -> str:
-        """An asyncpg URL of this service's database."""
+        """An asyncpg URL of this service's database, as its owner."""
         return self._database_urls[service]
 
     @property
@@ -147,6 +148,8 @@ class LocalPlatform:
         for service in self._services:
             name = f"{self._database_prefix}_{service.name}"
             self._database_urls[service.name] = await databases.ensure(name)
+            if service.is_guest_of_its_database:
+                self._guest_urls[service.name] = await databases.ensure_guest(name)
         self._report("postgres", "serving")
 
     async def _start_nats(self, leash: Leash) -> None:
@@ -169,6 +172,7 @@ class LocalPlatform:
                     identity=self.authority.identity(service.name),
                     secrets=self.secrets,
                     database_url=self._database_urls[service.name],
+                    guest_url=self._guest_urls.get(service.name),
                     nats_url=self._nats_url,
                 ),
                 **self._overrides.get(service.name, {}),

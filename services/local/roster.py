@@ -24,6 +24,8 @@ class Service:
     public_port: int
     # The services that it calls; they start before it.
     peers: tuple[str, ...] = ()
+    # Whether it migrates its database as the owner, and otherwise enters it as a guest.
+    is_guest_of_its_database: bool = False
     # The variables that name its secrets, each with the attribute of `Secrets` that has the path.
     secrets: Mapping[str, str] = field(default_factory=dict)
     # What else it is told: as it stands, and as files of the state folder.
@@ -66,6 +68,7 @@ ROSTER = (
         internal_port=7443,
         public_port=8443,
         peers=("identity",),
+        is_guest_of_its_database=True,
     ),
     Service(
         "messaging",
@@ -97,6 +100,7 @@ def describe_to(
     identity: Identity,
     secrets: Secrets,
     database_url: str,
+    guest_url: str | None,
     nats_url: str,
 ) -> dict[str, str]:
     """The `HUDHUD_...` environment of this service's process.
@@ -108,12 +112,14 @@ def describe_to(
     environment = {
         "HUDHUD_INTERNAL_LISTEN": f"{HOST}:{internal}",
         "HUDHUD_PUBLIC_LISTEN": f"{HOST}:{public}",
-        "HUDHUD_DATABASE_URL": database_url,
+        "HUDHUD_DATABASE_URL": guest_url or database_url,
         "HUDHUD_NATS_URL": nats_url,
         "HUDHUD_TLS_CERTIFICATE_FILE": str(identity.certificate_file),
         "HUDHUD_TLS_KEY_FILE": str(identity.key_file),
         "HUDHUD_TLS_AUTHORITY_FILE": str(identity.authority_file),
     }
+    if guest_url is not None:
+        environment["HUDHUD_MIGRATION_DATABASE_URL"] = database_url
     for peer in service.peers:
         environment[f"HUDHUD_{peer.upper()}_ADDRESS"] = (
             f"{HOST}:{ports.current(f'{peer}.internal')}"

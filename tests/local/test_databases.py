@@ -30,6 +30,21 @@ async def test_a_role_enters_its_own_database_and_no_other(postgres: PostgresFor
         await asyncpg.connect(own, database=urlsplit(other).path.removeprefix("/"))
 
 
+async def test_a_guest_may_do_what_everybody_may(postgres: PostgresForTests) -> None:
+    owner_url, guest_url = await postgres.create_database_with_guest("test")
+    owner = await asyncpg.connect(owner_url)
+    guest = await asyncpg.connect(guest_url)
+    try:
+        await owner.execute("CREATE TABLE letters (text text); GRANT INSERT ON letters TO PUBLIC")
+        await guest.execute("INSERT INTO letters VALUES ('one')")
+        for attack in ("UPDATE letters SET text = 'two'", "CREATE TABLE more ()"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await guest.execute(attack)
+    finally:
+        await owner.close()
+        await guest.close()
+
+
 async def test_asking_again_changes_nothing(postgres: PostgresForTests, tmp_path: Path) -> None:
     databases = Databases(postgres.admin_url, tmp_path)
     try:
@@ -67,6 +82,7 @@ async def test_an_administrator_need_not_be_a_superuser(
         await (await asyncpg.connect(one)).close()
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await asyncpg.connect(two, database="hudhud_one")
+        await (await asyncpg.connect(await databases.ensure_guest("hudhud_one"))).close()
     finally:
         await databases.drop("hudhud_one")
         await databases.drop("hudhud_two")
