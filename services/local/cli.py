@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from services.kit.errors import Refusal
 from services.local.errors import LocalError
 from services.local.state import state_folder
 from services.local.terminal import console
@@ -19,11 +20,43 @@ def hudhud() -> None:
 
 @hudhud.command()
 @click.option("--logs", "with_logs", is_flag=True, help="Print the services' logs as they come.")
-def run(*, with_logs: bool) -> None:
-    """Start everything and stay up until Ctrl-C."""
+@click.option("--quiet", is_flag=True, help="Do not play the demonstration.")
+def run(*, with_logs: bool, quiet: bool) -> None:
+    """Start everything, play the demonstration, and stay up until Ctrl-C."""
     from services.local.run import run
 
-    asyncio.run(run(state_folder(), with_logs=with_logs))
+    asyncio.run(run(state_folder(), with_logs=with_logs, with_demonstration=not quiet))
+
+
+@hudhud.command()
+def demo() -> None:
+    """Start everything, play the demonstration, and stop: fails if any expectation failed."""
+    from services.local.run import demo
+
+    if not asyncio.run(demo(state_folder())):
+        sys.exit(1)
+
+
+@hudhud.command()
+@click.argument("method", required=False)
+@click.argument("body", default="{}")
+@click.option("--list", "service", metavar="SERVICE", help="List what a service answers to.")
+@click.option("--api-key", envvar="HUDHUD_API_KEY", default="", help="Call as this business.")
+def call(method: str | None, body: str, *, service: str | None, api_key: str) -> None:
+    """Call an RPC by server reflection: METHOD as package.Service/Method, BODY as JSON.
+
+    Without an API key, as the operator of this machine.
+    """
+    from services.local import call
+    from services.local.parties import Doors
+
+    doors = Doors(state_folder())
+    if service:
+        asyncio.run(call.list_methods(doors, service))
+    elif method:
+        asyncio.run(call.call(doors, method, body, secret=api_key))
+    else:
+        raise click.UsageError("Name a method, or a service with --list.")
 
 
 @hudhud.command()
@@ -67,6 +100,11 @@ def main() -> int:
     """Run the command line; returns the exit code."""
     try:
         hudhud(standalone_mode=False)
+    except Refusal as refusal:
+        from services.local.call import explain
+
+        console.print("[red bold]Refused:[/]", explain(refusal), markup=True, soft_wrap=True)
+        return 1
     except LocalError as error:
         console.print("[red bold]Error:[/]", str(error), markup=True, soft_wrap=True)
         return 1

@@ -1,19 +1,26 @@
 """`hudhud run`: starts everything on this machine, says where it is, and stays up."""
 
 import asyncio
+import sys
 from pathlib import Path
 
 from rich.table import Table
 
+from services.local.demonstration.play import play
 from services.local.interrupts import interruptible
 from services.local.logs import follow
+from services.local.parties import Doors
 from services.local.platform import LocalPlatform
 from services.local.roster import ROSTER, Service
 from services.local.terminal import Progress, console, print_log_line
 
 
 async def run(
-    state: Path, *, with_logs: bool = False, services: tuple[Service, ...] = ROSTER
+    state: Path,
+    *,
+    with_logs: bool = False,
+    with_demonstration: bool = False,
+    services: tuple[Service, ...] = ROSTER,
 ) -> None:
     """Run the platform until Ctrl-C.
 
@@ -29,10 +36,54 @@ async def run(
     with interruptible(stopping, platform.kill_everything):
         try:
             async with platform:
+                if with_demonstration:
+                    await play(Doors(state))
                 print_addresses(platform)
+                print_what_to_try(state)
                 await _stay(platform, with_logs=with_logs)
         except asyncio.CancelledError:
             console.print("Stopped. What was stored stays in", str(state))
+
+
+async def demo(state: Path) -> bool:
+    """Start everything, play the demonstration, stop; returns whether all was as expected.
+
+    Raises:
+        LocalError: It could not be started.
+    """
+    platform = LocalPlatform(state, report=Progress())
+    with interruptible(lambda: console.print("\nStopping."), platform.kill_everything):
+        try:
+            async with platform:
+                return await play(Doors(state))
+        except asyncio.CancelledError:
+            return False
+
+
+def print_what_to_try(state: Path) -> None:
+    """Print three commands that work as they stand."""
+    folder = Path(sys.executable).parent
+    command = _shown(folder / "hudhud")
+    console.print("\n[bold]To try[/], in another terminal:")
+    for about, line in (
+        (
+            "any RPC by server reflection, as the operator",
+            f"{command} call hudhud.billing.v1.BillingService/ListRates '{{}}'",
+        ),
+        (
+            "a business's program in Python: register, send, see what becomes of it",
+            f"{_shown(folder / 'python')} examples/send_receipt.py",
+        ),
+        ("a phone in the terminal", f"{command} phone"),
+    ):
+        console.print(f"  [dim]# {about}[/]")
+        console.print(f"  {line}", soft_wrap=True)
+    console.print("\nCtrl-C stops. State stays in", str(state))
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def print_addresses(platform: LocalPlatform) -> None:

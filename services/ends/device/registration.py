@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from hudhud.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
-from services.ends.device.platform import Platform
-from services.ends.device.store import Registration, Store
+from services.ends.device.platform import Connections, Platform
+from services.ends.device.store import NotRegistered, Registration, Store
 from services.ends.sealing.accounts import EndAccount
 from services.kit.client import connect
+from services.kit.errors import Refusal
 
 ONE_TIME_KEYS = 50
 
@@ -56,3 +59,22 @@ async def register(
     finally:
         store.close()
     return registration
+
+
+async def is_registered(platform: Platform, folder: Path) -> bool:
+    """Whether `folder` holds a device that identity still knows. Raises Refusal."""
+    if not (folder / "device.sqlite").exists():
+        return False
+    store = Store(folder)
+    try:
+        async with Connections(platform, store.registration()) as connections:
+            await connections.identity.ListDevices(identity_service_pb2.ListDevicesRequest())
+    except NotRegistered:
+        return False
+    except Refusal as refusal:
+        if refusal.reason.status in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.NOT_FOUND):
+            return False
+        raise
+    finally:
+        store.close()
+    return True
