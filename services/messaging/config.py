@@ -1,0 +1,34 @@
+"""Owns what messaging is told by its environment."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from services.kit.config import PeerAddress, SecretFile, ServiceSettings
+from services.kit.pairwise import SECRET_BYTES_MIN
+
+
+class MessagingSettings(ServiceSettings):
+    """The `HUDHUD_*` variables of a messaging process."""
+
+    identity_address: PeerAddress = Field(description="identity's internal listener")
+    policy_address: PeerAddress = Field(description="policy's internal listener")
+    billing_address: PeerAddress = Field(description="billing's internal listener")
+    pairwise_secret_file: SecretFile = Field(
+        description="the secret that identity, policy and messaging share: at least 32 bytes"
+    )
+    mailbox_poll_seconds: float = Field(
+        10.0, gt=0, description="how often a stream looks without being woken"
+    )
+    expiry_interval_seconds: float = Field(
+        5.0, gt=0, description="how often messages are given up that nobody fetched in time"
+    )
+    database_connections_max: int = Field(8, ge=4)
+    jetstream_replicas: int = Field(1, ge=1, le=5, description="how often JetStream keeps events")
+
+    @field_validator("pairwise_secret_file")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretFile) -> SecretFile:
+        if len(secret.value) < SECRET_BYTES_MIN:
+            raise ValueError(f"{secret.path} has less than {SECRET_BYTES_MIN} bytes")
+        return secret

@@ -1,0 +1,115 @@
+"""Owns the SQL of messages from businesses to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from asyncpg import Record
+
+from services.kit.database import Connection
+from services.messaging.domain import Message, MessageKey, Price, State
+from services.messaging.store.columns import columns
+
+MESSAGE = """
+    m.person_id, m.business_id, m.message_id, m.body_sha256, m.contact_id, m.kind, m.category,
+    m.state, m.copies_left, m.currency_code, m.amount_micros,
+    m.accept_time, m.update_time, m.expire_time
+"""
+
+READ_MESSAGES = f"""
+SELECT {MESSAGE}
+FROM unnest($1::uuid[], $2::uuid[]) AS wanted (business_id, message_id)
+JOIN messages AS m USING (business_id, message_id)
+"""  # noqa: S608 - only constants
+
+
+async def read_messages(
+    connection: Connection, ids: Iterable[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], Message]:
+    """Those of these messages that there are, by business_id and message_id."""
+    rows = await connection.fetch(READ_MESSAGES, *columns(ids, 2))
+    return {(row[1], row[2]): message_of(row) for row in rows}
+
+
+# In the order of the key: whoever locks several locks them in the same order as everybody else.
+LOCK_MESSAGES = f"""
+SELECT {MESSAGE}
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS wanted (person_id, business_id, message_id)
+JOIN messages AS m USING (person_id, business_id, message_id)
+ORDER BY m.person_id, m.business_id, m.message_id
+FOR UPDATE OF m
+"""  # noqa: S608 - only constants
+
+
+async def lock_messages(
+    connection: Connection, keys: Iterable[MessageKey]
+) -> dict[MessageKey, Message]:
+    """Those of these messages that there are; they stay as they are until the transaction ends."""
+    rows = await connection.fetch(LOCK_MESSAGES, *columns(keys, 3))
+    return {message.key: message for message in map(message_of, rows)}
+
+
+INSERT_MESSAGES = """
+INSERT INTO messages (
+    person_id, business_id, message_id, body_sha256, contact_id, kind, category,
+    state, copies_left, currency_code, amount_micros, accept_time, update_time, expire_time
+)
+SELECT * FROM unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[], $5::text[], $6::smallint[], $7::smallint[],
+    $8::smallint[], $9::smallint[], $10::text[], $11::bigint[],
+    $12::timestamptz[], $13::timestamptz[], $14::timestamptz[]
+)
+ON CONFLICT DO NOTHING
+RETURNING person_id, business_id, message_id
+"""
+
+
+async def insert_messages(connection: Connection, messages: Iterable[Message]) -> set[MessageKey]:
+    """Store messages; return the keys of those that were not there before."""
+    # In the order of the key, so that batches that hold the same messages wait one way only.
+    rows = [
+        (*message.key, *message[1:7], *message.price, *message[8:])
+        for message in sorted(messages, key=lambda message: message.key)
+    ]
+    stored = await connection.fetch(INSERT_MESSAGES, *columns(rows, 14))
+    return {MessageKey(*row) for row in stored}
+
+
+UPDATE_MESSAGES = """
+UPDATE messages AS m
+SET state = changed.state, copies_left = changed.copies_left, update_time = changed.update_time
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::timestamptz[]
+) AS changed (person_id, business_id, message_id, state, copies_left, update_time)
+WHERE m.person_id = changed.person_id
+  AND m.business_id = changed.business_id
+  AND m.message_id = changed.message_id
+"""
+
+
+async def update_messages(connection: Connection, messages: Iterable[Message]) -> None:
+    """Write how messages stand that this transaction has locked."""
+    rows = [
+        (*message.key, message.state, message.copies_left, message.update_time)
+        for message in messages
+    ]
+    if rows:
+        await connection.execute(UPDATE_MESSAGES, *columns(rows, 6))
+
+
+def message_of(row: Record) -> Message:
+    """A row with the columns of `MESSAGE`."""
+    return Message(
+        MessageKey(row[0], row[1], row[2]),
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        State(row[7]),
+        row[8],
+        Price(row[9], row[10]),
+        row[11],
+        row[12],
+        row[13],
+    )
