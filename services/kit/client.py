@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import grpc
 
 from services.kit.config import TlsFiles
-from services.kit.errors import CommonReasons, Refusal, refusal_from_rpc_error
+from services.kit.errors import CommonReasons, Refusal, peer_refusal, refusal_from_rpc_error
 from services.kit.token_source import TokenSource
 
 TIMEOUT_SECONDS = 5.0
@@ -222,12 +222,14 @@ class Channel:
             requests: Any = None, timeout: float | None = None, metadata: Any = None
         ) -> Stream:
             async def begin() -> Any:
-                return start(
+                begun = start(
                     requests,
                     timeout=timeout,
                     metadata=metadata if self._token is None else await self.metadata(metadata),
                     wait_for_ready=self._wait_for_ready,
                 )
+                begun._cython_call = _Patient(begun._cython_call)  # noqa: SLF001 - see there
+                return begun
 
             return Stream(self, method, begin)
 
@@ -240,7 +242,8 @@ class Channel:
 
     def fail(self, method: str, error: grpc.aio.AioRpcError) -> NoReturn:
         """Raise what a failed call means here."""
-        refusal = refusal_from_rpc_error(error, self._name)
+        own = peer_refusal(error)
+        refusal = own or refusal_from_rpc_error(error, self._name)
         if self._token is not None and refusal.has(
             CommonReasons.TOKEN_EXPIRED, CommonReasons.TOKEN_INVALID
         ):
@@ -248,7 +251,8 @@ class Channel:
         if self._is_service and refusal.has(*_OUR_MISTAKES):
             raise PeerFault(f"{self._name} refused our {method}: {refusal}") from error
         if (
-            refusal.has(CommonReasons.DEADLINE_EXCEEDED)
+            own is None
+            and refusal.has(CommonReasons.DEADLINE_EXCEEDED)
             and self._channel.get_state() is not grpc.ChannelConnectivity.READY
         ):
             # The deadline went by while waiting for a connection.
@@ -259,6 +263,23 @@ class Channel:
                 retry_after_seconds=1,
             ) from error
         raise refusal from error
+
+
+class _Patient:
+    """Waits for the status of a call whose write failed.
+
+    When the peer ends a stream, a write may fail before the status is there. grpc.aio then makes
+    up the status INTERNAL and drops the real one, which says why and arrives a moment later.
+    """
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    def set_internal_error(self, error: str) -> None:
+        """Nothing is made up."""
 
 
 class Stream:
@@ -304,12 +325,16 @@ class Stream:
         return None if frame is grpc.aio.EOF else frame
 
     async def write(self, frame: Any) -> None:
-        """Send a frame."""
+        """Send a frame. Raises EOFError if the peer has ended the stream well."""
         call = await self._begun()
         try:
             await call.write(frame)
         except grpc.aio.AioRpcError as error:
             self._channel.fail(self._method, error)
+        except asyncio.InvalidStateError as error:
+            if await call.code() is not grpc.StatusCode.OK:
+                await self.read()  # raises why
+            raise EOFError(f"{self._method}: the peer has ended the stream") from error
 
     async def done_writing(self) -> None:
         """Say that no frame follows."""

@@ -7,6 +7,7 @@ nothing of what is inside, only an incident id under which the log says the rest
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, NoReturn
@@ -313,18 +314,22 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -
     )
 
 
+def peer_refusal(error: grpc.aio.AioRpcError) -> Refusal | None:
+    """What the peer itself said; None where it could not or did not say anything."""
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_DETAILS_KEY:
+            with contextlib.suppress(DecodeError):
+                return Refusal.from_status(status_pb2.Status.FromString(value))
+    return None
+
+
 def refusal_from_rpc_error(error: grpc.aio.AioRpcError, peer: str = "") -> Refusal:
     """What a failed call to `peer` means: the peer's own refusal, or, where the connection failed
     before the peer could say anything, one of the common reasons.
     """
-    for key, value in error.trailing_metadata() or ():
-        if key == STATUS_DETAILS_KEY:
-            try:
-                refusal = Refusal.from_status(status_pb2.Status.FromString(value))
-            except DecodeError:
-                break
-            if refusal is not None:
-                return refusal
+    refusal = peer_refusal(error)
+    if refusal is not None:
+        return refusal
     code = error.code()
     metadata = {"peer": peer} if peer else {}
     name = peer or "the service"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ def configure(
     stream: TextIO | None = None,
 ) -> None:
     """Send every logger of this process to `stream` (stderr) in the given format."""
+    # gRPC's own lines are not in our format, and tell of every connection that ends.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

@@ -80,6 +80,8 @@ async def serve(
     """Listen, open the app, set `ready`, and serve until `stop` is set; then finish and close."""
     server = Server(settings)
     await server.start()
+    addresses = {"internal": server.internal_address, "public": server.public_address}
+    log.info("listening", extra=addresses)
     try:
         async with app(settings) as service:
             await server.serve(service)
@@ -87,10 +89,7 @@ async def serve(
             # What is there now stays: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
-            log.info(
-                "serving",
-                extra={"internal": server.internal_address, "public": server.public_address},
-            )
+            log.info("serving", extra=addresses)
             ready.set()
             await stop.wait()
             await server.stop(settings.shutdown_grace_seconds)

@@ -126,6 +126,11 @@ class Server:
         self._gate.close()
         await asyncio.gather(*(listener.stop(grace_seconds) for listener, _ in self._doors(None)))
 
+    @property
+    def calls_in_flight(self) -> int:
+        """How many unary calls are being served."""
+        return self._gate.in_flight
+
     def _doors(self, tokens: TokenVerifier | None) -> list[tuple[_Listener, Identify]]:
         """Each listener, with how it knows who calls."""
         doors: list[tuple[_Listener, Identify]] = []

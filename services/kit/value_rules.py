@@ -115,9 +115,8 @@ def without_nul(value: str) -> str | None:
 def pattern(expression: str, what: str) -> ValueRule:
     """A regular expression that the whole text must match; `what` is "it" or "a key"."""
     matches = re.compile(expression).fullmatch
-    description = (
-        f"must match {expression}" if what == "it" else f"has {what} that is not {expression}"
-    )
+    subject = "" if what == "it" else f"has {what} that "
+    description = f"{subject}{'must' if what == 'it' else 'does not'} match {expression}"
     return lambda value: None if matches(value) and "\0" not in value else description
 
 
