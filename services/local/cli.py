@@ -1,7 +1,9 @@
 """The command `hudhud`."""
 
 import asyncio
+import json
 import sys
+from pathlib import Path
 
 import click
 
@@ -94,6 +96,39 @@ def logs(names: tuple[str, ...], *, follow: bool, lines: int) -> None:
             print_log_line(name, line)
 
     asyncio.run(print_for_ever())
+
+
+@hudhud.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--as", "kind", type=click.Choice(["direct", "reply"]), default="direct")
+@click.option(
+    "--category",
+    type=click.Choice(["utility", "authentication", "marketing"]),
+    default="utility",
+    help="What direct messages are declared as.",
+)
+@click.option("--limit", default=0, help="At most so many lines, evenly over the file; 0: all.")
+@click.option("--report", "report_file", type=click.Path(dir_okay=False, path_type=Path))
+def replay(file: Path, *, kind: str, category: str, limit: int, report_file: Path | None) -> None:
+    """Send each line of a JSONL file through the running system, and count what becomes of it."""
+    from services.local import replay
+    from services.local.parties import Doors
+
+    run = replay.Replay(Doors(state_folder()), file, kind=kind, category=category, limit=limit)
+    asyncio.run(run.run())
+    replay.show(run)
+    if report_file:
+        report_file.write_text(json.dumps(replay.report(run), indent=1, ensure_ascii=False))
+    if not replay.succeeded(run):
+        sys.exit(1)
+
+
+@hudhud.command()
+def bench() -> None:
+    """Measure rates, latencies, CPU and memory of the whole road on this machine."""
+    from services.local.benchmark.bench import bench
+
+    bench(state_folder())
 
 
 def main() -> int:

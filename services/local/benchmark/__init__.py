@@ -1,0 +1,1 @@
+"""The benchmark: how many messages a second, how fast, and at what cost, on this machine."""

@@ -1,0 +1,249 @@
+"""`hudhud bench`: measures the whole road with everything on.
+
+Screening, reservation, sealing, mutual TLS, durable commits: nothing is switched off. The platform
+runs in a state folder of its own, so that an earlier run weighs nothing; the load generator and the
+devices share the machine with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from rich.table import Table
+
+from hudhud.clearance.v1 import clearance_pb2
+from hudhud.edge.v1 import edge_service_pb2
+from services.local.benchmark import echo, usage
+from services.local.demonstration.rates import CURRENCY_CODE, rates
+from services.local.demonstration.texts import RECEIPT
+from services.local.errors import LocalError
+from services.local.parties import (
+    MICROS,
+    Business,
+    Doors,
+    Operator,
+    open_phone,
+    template_message,
+)
+from services.local.platform import LocalPlatform
+from services.local.terminal import Progress, console
+
+PEOPLE: Final = 20
+ECHO_CALLS: Final = 6_000
+UNARY_C1: Final = 300
+UNARY_C64: Final = 4_000
+STREAM_MESSAGES: Final = 12_000
+FRAME_ITEMS: Final = 256
+FRAMES_IN_FLIGHT: Final = 4
+DELIVERY_SECONDS_MAX: Final = 120.0
+
+
+@dataclass
+class Results:
+    """What was measured, in the order of measuring."""
+
+    figures: list[tuple[str, float, str]] = field(default_factory=list)
+    cpu: list[tuple[str, dict[str, float], int]] = field(default_factory=list)
+
+    def add(self, name: str, value: float, unit: str) -> None:
+        """Keeps one figure and shows it."""
+        self.figures.append((name, value, unit))
+        console.print(f"  {name:32} {value:12,.2f} {unit}")
+
+    def value(self, name: str) -> float:
+        """A figure that was measured."""
+        return next(value for figure, value, _ in self.figures if figure == name)
+
+
+def bench(state: Path) -> None:
+    """Measures everything, prints a table, writes `bench.json` into the state folder."""
+    results = Results()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_measure(state / "benchmark", results))
+    _show(results)
+    file = state / "bench.json"
+    file.write_text(
+        json.dumps(
+            [{"name": name, "value": value, "unit": unit} for name, value, unit in results.figures],
+            indent=1,
+        )
+    )
+    console.print(f"Written to {file}")
+
+
+async def _measure(state: Path, results: Results) -> None:
+    await asyncio.to_thread(shutil.rmtree, state, ignore_errors=True)
+    async with LocalPlatform(state, report=Progress()) as platform:
+        identity = platform.identity()
+        console.print("\nBare echo, for comparison")
+        results.add("echo_unary_c1_per_s", await _echo(None, 1), "calls/s")
+        results.add("echo_unary_per_s", await _echo(None, 64), "calls/s")
+        results.add("echo_unary_tls_per_s", await _echo(identity, 64), "calls/s")
+        console.print("\nThe road")
+        async with _parties(Doors(state)) as (business, phones):
+            await _unary(results, platform, business, concurrency=1, messages=UNARY_C1)
+            await _unary(results, platform, business, concurrency=64, messages=UNARY_C64)
+            await _stream(results, platform, business)
+            await _deliver(results, platform, phones)
+        for name, megabytes in usage.memory_megabytes(platform).items():
+            results.add(f"memory_{name.replace(' ', '_')}", megabytes, "MB")
+
+
+async def _echo(identity: Any, concurrency: int) -> float:
+    calls = ECHO_CALLS if concurrency > 1 else ECHO_CALLS // 10
+    return await echo.measure(identity, calls=calls, concurrency=concurrency)
+
+
+@asynccontextmanager
+async def _parties(doors: Doors) -> AsyncIterator[tuple[Business, list[Any]]]:
+    """A business with a template and money, and people whose devices are not attached yet."""
+    async with AsyncExitStack() as stack:
+        operator = await stack.enter_async_context(Operator(doors))
+        await operator.ensure_rates(rates())
+        business_id, api_key = await operator.register_business(
+            "Benchmark", {}, credit_micros=1_000_000 * MICROS, currency_code=CURRENCY_CODE
+        )
+        business = await stack.enter_async_context(
+            Business(doors, "Benchmark", business_id, api_key)
+        )
+        await business.submit_template(
+            RECEIPT.name,
+            RECEIPT.language_code,
+            clearance_pb2.CATEGORY_UTILITY,
+            RECEIPT.body,
+            RECEIPT.parameters,
+        )
+        phones = [
+            await open_phone(doors, doors.state / "phones" / str(number), phone_number(number))
+            for number in range(PEOPLE)
+        ]
+        for number in range(
+            PEOPLE
+        ):  # Sessions are begun once; the benchmark measures what follows.
+            await business.send(message(number, 0))
+        yield business, phones
+
+
+def phone_number(number: int) -> str:
+    """The number of one of the people."""
+    return f"+96394410{number:04}"
+
+
+def message(person: int, order: int) -> edge_service_pb2.OutgoingMessage:
+    """A receipt with parameters of its own."""
+    parameters = {"name": "ليلى", "amount": f"{75_000 + order:,} ل.س", "order": str(48_000 + order)}
+    return template_message(phone_number(person), RECEIPT.name, RECEIPT.language_code, parameters)
+
+
+async def _unary(
+    results: Results,
+    platform: LocalPlatform,
+    business: Business,
+    *,
+    concurrency: int,
+    messages: int,
+) -> None:
+    latencies: list[float] = []
+    orders = iter(range(1, 1_000_000))
+    people = cycle(range(PEOPLE))
+
+    async def send() -> None:
+        start = time.perf_counter()
+        outcome = await business.send(message(next(people), next(orders)))
+        latencies.append(time.perf_counter() - start)
+        if not outcome.HasField("accepted"):
+            raise LocalError(f"a message of the benchmark was not accepted: {outcome}")
+
+    await echo.run_concurrently(send, times=concurrency * 4, concurrency=concurrency)
+    latencies.clear()
+    before = usage.cpu_seconds(platform)
+    seconds = await echo.run_concurrently(send, times=messages, concurrency=concurrency)
+    _keep_cpu(results, platform, f"unary, {concurrency} at once", before, messages)
+    quantiles = statistics.quantiles(latencies, n=100)
+    results.add(f"send_unary_c{concurrency}_per_s", messages / seconds, "messages/s")
+    results.add(f"send_unary_c{concurrency}_p50_ms", quantiles[49] * 1000, "ms")
+    results.add(f"send_unary_c{concurrency}_p99_ms", quantiles[98] * 1000, "ms")
+    if concurrency > 1:
+        echo_rate = results.value("echo_unary_per_s")
+        results.add("send_unary_c64_of_echo", messages / seconds / echo_rate, "of the echo's rate")
+
+
+async def _stream(results: Results, platform: LocalPlatform, business: Business) -> None:
+    room = asyncio.Semaphore(FRAMES_IN_FLIGHT)
+    before = usage.cpu_seconds(platform)
+    start = time.perf_counter()
+    accepted = 0
+    async with business.send_many() as stream:
+
+        async def write() -> None:
+            for first in range(0, STREAM_MESSAGES, FRAME_ITEMS):
+                await room.acquire()
+                last = min(first + FRAME_ITEMS, STREAM_MESSAGES)
+                frame = [message(order % PEOPLE, order) for order in range(first, last)]
+                await stream.write(edge_service_pb2.SendMessagesRequest(messages=frame))
+            await stream.done_writing()
+
+        writing = asyncio.get_running_loop().create_task(write())
+        while (response := await stream.read()) is not None:
+            room.release()
+            accepted += sum(outcome.HasField("accepted") for outcome in response.outcomes)
+        await writing
+    seconds = time.perf_counter() - start
+    if accepted != STREAM_MESSAGES:
+        raise LocalError(f"{STREAM_MESSAGES - accepted} messages of the stream were not accepted")
+    _keep_cpu(results, platform, "stream of many", before, STREAM_MESSAGES)
+    results.add("send_stream_per_s", STREAM_MESSAGES / seconds, "messages/s")
+
+
+async def _deliver(results: Results, platform: LocalPlatform, phones: list[Any]) -> None:
+    """Everything that was sent waits in mailboxes; now the devices attach."""
+    expected = PEOPLE + UNARY_C1 + 4 + UNARY_C64 + 64 * 4 + STREAM_MESSAGES
+    before = usage.cpu_seconds(platform)
+    start = time.perf_counter()
+    async with AsyncExitStack() as stack:
+        for phone in phones:
+            await stack.enter_async_context(phone)
+        while sum(phone.received_count for phone in phones) < expected:
+            if time.perf_counter() - start > DELIVERY_SECONDS_MAX:
+                raise LocalError("not everything was delivered in time")
+            await asyncio.sleep(0.02)
+        seconds = time.perf_counter() - start
+    _keep_cpu(results, platform, "delivery", before, expected)
+    results.add("deliver_per_s", expected / seconds, "messages/s")
+
+
+def _keep_cpu(
+    results: Results, platform: LocalPlatform, what: str, before: dict[str, float], messages: int
+) -> None:
+    after = usage.cpu_seconds(platform)
+    used = {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
+    results.cpu.append((what, used, messages))
+    for name, seconds in used.items():
+        stage = what.replace(",", "").replace(" ", "_")
+        results.figures.append((f"cpu_{stage}_{name.replace(' ', '_')}", seconds, "s"))
+
+
+def _show(results: Results) -> None:
+    names = list(results.cpu[0][1])
+    table = Table(
+        "process",
+        *(f"{what}\n{messages:,} messages" for what, _, messages in results.cpu),
+        title="CPU, microseconds a message",
+    )
+    for name in names:
+        table.add_row(
+            name,
+            *(f"{used.get(name, 0.0) / messages * 1e6:,.0f}" for _, used, messages in results.cpu),
+        )
+    console.print(table)
