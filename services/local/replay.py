@@ -1,4 +1,4 @@
-"""`hudhud replay`: sends every line of a JSONL file down the whole road and counts what became of it.
+"""`hudhud replay`: sends each line of a JSONL file down the whole road, and counts what happened.
 
 Each line is an object with `id` and `text`, and optionally `lang` and `label`. Nothing may be lost:
 every line ends delivered, blocked, refused, or malformed and named by its number.
@@ -16,7 +16,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
-from uuid import uuid5
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,7 +23,6 @@ from rich.table import Table
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.edge.v1 import edge_service_pb2
 from hudhud.policy.v1 import evidence_pb2
-from services.kit.clock import new_id
 from services.local.demonstration.rates import CURRENCY_CODE, rates
 from services.local.errors import LocalError
 from services.local.parties import MICROS, Business, Doors, Operator, open_phone, text_message
@@ -94,7 +92,7 @@ def read_lines(file: Path, malformed: list[tuple[int, str]]) -> Iterator[Line]:
 def _open(file: Path) -> TextIO:
     # Bytes that are not UTF-8 become U+FFFD: such a line is judged as it would arrive, not lost.
     if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8", errors="replace")  # type: ignore[return-value]
+        return gzip.open(file, "rt", encoding="utf-8", errors="replace")
     return file.open(encoding="utf-8", errors="replace")
 
 
@@ -211,8 +209,6 @@ class Replay:
 
     def _message(self, line: Line) -> edge_service_pb2.OutgoingMessage:
         message = text_message(PHONE_NUMBER, line.text, kind=self._kind, category=self._category)
-        # The same line again, in this or another file, is another message.
-        message.message_id = str(uuid5(new_id(), line.id))
         self.tally.lines[message.message_id] = line
         return message
 

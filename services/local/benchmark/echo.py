@@ -1,7 +1,7 @@
 """The ceiling: a bare grpc.aio unary echo in a process of its own, with mutual TLS and without.
 
-No chain of services can be faster than one call that does nothing; what the chain reaches is told as
-a share of this, measured in the same run, because machines differ and are noisy.
+No chain of services can be faster than one call that does nothing; what the chain reaches is told
+as a share of this, measured in the same run, because machines differ and are noisy.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ async def _serve_for_ever(pipe: Connection, identity: Identity | None) -> None:
     async def echo(request: bytes, _: Any) -> bytes:
         return request
 
-    handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
+    handlers: dict[str, Any] = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("echo.Echo", handlers),))
     if identity is None:
         port = server.add_insecure_port("localhost:0")
