@@ -95,7 +95,7 @@ bench: stubs model  ## measure rates, latencies, CPU and memory
 test: stubs model  ## run all tests; ARGS="-m unit" or ARGS="-k window" runs some
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-PYTHON_CODE := services ml tests protos
+PYTHON_CODE := services ml tests protos examples
 CHECKS := check-format check-code check-types check-imports check-protos check-promise
 
 .PHONY: lint

@@ -124,6 +124,17 @@ def replay(file: Path, *, kind: str, category: str, limit: int, report_file: Pat
 
 
 @hudhud.command()
+@click.option("--number", default="", help="A phone number in E.164; else the demonstration's.")
+@click.option("--language", default="ar", show_default=True, help="For businesses' names.")
+def phone(*, number: str, language: str) -> None:
+    """A phone in this terminal: shows messages as they arrive, and answers."""
+    from services.local.parties import Doors
+    from services.local.phone import phone
+
+    asyncio.run(phone(Doors(state_folder()), number, language))
+
+
+@hudhud.command()
 def bench() -> None:
     """Measure rates, latencies, CPU and memory of the whole road on this machine."""
     from services.local.benchmark.bench import bench

@@ -287,9 +287,10 @@ def text_message(
     )
 
 
-async def open_phone(doors: Doors, folder: Path, phone_number: str) -> Device:
-    """The device in `folder`, registered with this number unless identity knows it already."""
+async def open_phone(doors: Doors, phone_number: str) -> Device:
+    """This machine's device with this number, registered unless identity knows it already."""
     platform = doors.platform()
+    folder = doors.state / "phones" / phone_number.lstrip("+")
     if not await is_registered(platform, folder):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

@@ -148,9 +148,7 @@ class Replay:
             business = await stack.enter_async_context(
                 Business(self._doors, "Replay", business_id, api_key)
             )
-            phone = await open_phone(
-                self._doors, self._doors.state / "replay" / "phone", PHONE_NUMBER
-            )
+            phone = await open_phone(self._doors, PHONE_NUMBER)
             await stack.enter_async_context(phone)
             if self._kind == clearance_pb2.KIND_REPLY:
                 await phone.reply(business_id, "Hello, are you there?")

@@ -124,10 +124,7 @@ async def _parties(doors: Doors) -> AsyncIterator[tuple[Business, list[Any]]]:
             RECEIPT.body,
             RECEIPT.parameters,
         )
-        phones = [
-            await open_phone(doors, doors.state / "phones" / str(number), phone_number(number))
-            for number in range(PEOPLE)
-        ]
+        phones = [await open_phone(doors, phone_number(number)) for number in range(PEOPLE)]
         for number in range(
             PEOPLE
         ):  # Sessions are begun once; the benchmark measures what follows.

@@ -19,7 +19,7 @@ async def play(doors: Doors) -> bool:
     """Plays the whole story; returns whether everything turned out as expected."""
     console.print("\n[bold]The demonstration[/]: an airline, a shop, and Layla in Damascus.\n")
     async with AsyncExitStack() as stack:
-        story = Story(doors, doors.state / "demonstration" / "phone", stack)
+        story = Story(doors, stack)
         if not await _play_steps(story):
             return False
         _show(story)

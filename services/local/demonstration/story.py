@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from hudhud.billing.v1 import account_pb2, billing_service_pb2
@@ -55,7 +54,6 @@ class Story:
     """The parties and what happened so far."""
 
     doors: Doors
-    folder: Path
     stack: AsyncExitStack
     rows: list[Row] = field(default_factory=list)
     ledger: billing_service_pb2.CheckLedgerResponse | None = None
@@ -81,7 +79,7 @@ class Story:
 
     async def person_registers(self) -> None:
         """A person registers a device with a code that came to the phone."""
-        device = await open_phone(self.doors, self.folder, PHONE_NUMBER)
+        device = await open_phone(self.doors, PHONE_NUMBER)
         self.phone = await self.stack.enter_async_context(device)
         self._background(self._read_inbox())
 
