@@ -63,7 +63,7 @@ def parse_phone_number(text: str) -> PhoneNumber:
             "The phone number must begin with a plus and the country's code, as in +963944123456."
         )
     if not _NUMBER.fullmatch(compact):
-        raise BadPhoneNumber("The phone number has characters that are not digits.")
+        raise BadPhoneNumber("The phone number must have digits, and nothing else, after the plus.")
     try:
         number = phonenumbers.parse(compact)
     except phonenumbers.NumberParseException as error:
