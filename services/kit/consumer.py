@@ -151,7 +151,8 @@ class Consumer:
 
     async def _try(self, events: list[Event]) -> Exception | None:
         try:
-            await asyncio.wait_for(self._handler(events), self._ack_wait_seconds)
+            async with asyncio.timeout(self._ack_wait_seconds):
+                await self._handler(events)
         except Exception as error:
             return error
         return None

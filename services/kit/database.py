@@ -127,7 +127,8 @@ class Database:
     async def close(self, timeout_seconds: float = 10.0) -> None:
         """Close the pool; what still runs gets `timeout_seconds` to end."""
         try:
-            await asyncio.wait_for(self.pool.close(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self.pool.close()
         except TimeoutError:
             logger.warning("transactions still ran after %.0f s; cut off", timeout_seconds)
             self.pool.terminate()

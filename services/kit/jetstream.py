@@ -104,7 +104,8 @@ class Publisher:
                 },
             )
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._complete.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self._complete.wait()
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 

@@ -92,9 +92,8 @@ class Nats:
                 raise Disconnected("the connection to NATS broke")
             return work.result()
         finally:
-            for task in (work, broken):
-                task.cancel()
-            await asyncio.gather(work, broken, return_exceptions=True)
+            await _end(work)
+            await _end(broken)
 
     async def _broken(self, client: Client) -> None:
         async with self._changed:
@@ -133,7 +132,8 @@ class Nats:
                 # The library does not always say so: it may close itself and fail in doing it.
                 while client.is_connected:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(closed.wait(), 0.25)
+                        async with asyncio.timeout(0.25):
+                            await closed.wait()
                 logger.warning("lost the connection to NATS")
             finally:
                 await self._set_client(None)
@@ -146,8 +146,8 @@ class Nats:
         async def on_error(error: Exception) -> None:
             logger.debug("NATS: %s", str(error) or type(error).__name__)
 
-        await asyncio.wait_for(
-            client.connect(
+        async with asyncio.timeout(10.0):
+            await client.connect(
                 self._servers,
                 name=self._name,
                 tls=self._tls,
@@ -161,9 +161,7 @@ class Nats:
                 no_echo=True,
                 closed_cb=on_closed,
                 error_cb=on_error,
-            ),
-            10.0,
-        )
+            )
 
     async def _set_client(self, client: Client | None) -> None:
         async with self._changed:
@@ -171,9 +169,21 @@ class Nats:
             self._changed.notify_all()
 
 
+async def _end(task: asyncio.Future[R]) -> None:
+    """Cancel until it heeds: `asyncio.wait_for`, which the library uses, loses a cancellation that
+    comes together with what it waits for (in Python before 3.12).
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1.0)
+    if not task.cancelled():
+        task.exception()  # Seen here, whatever it is: the connection it was about is gone.
+
+
 async def _discard(client: Client) -> None:
     try:
-        await asyncio.wait_for(client.close(), 3.0)
+        async with asyncio.timeout(3.0):
+            await client.close()
     except (TimeoutError, NatsError, OSError, AttributeError, AssertionError) as error:
         logger.debug("closing a connection to NATS: %s", error)
 

@@ -65,7 +65,8 @@ class Pull:
                 await self._ask()
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_SECONDS * 2.5)
+                async with asyncio.timeout(HEARTBEAT_SECONDS * 2.5):
+                    await self._changed.wait()
             except TimeoutError:
                 raise ConsumerGone(f"no sign of life for consumer {self._name}") from None
         messages = self._arrived[: self._batch_max]
