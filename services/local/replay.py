@@ -109,6 +109,10 @@ def _line(number: int, text: str) -> Line:
             raise ValueError(f'"{name}" is missing')
     if not isinstance(found["text"], str):
         raise ValueError('"text" is not text')
+    try:
+        found["text"].encode()
+    except UnicodeEncodeError as error:
+        raise ValueError('"text" has half a character (a lone surrogate)') from error
     return Line(
         number,
         str(found["id"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from contextlib import AsyncExitStack
 
 import pytest
@@ -17,6 +18,8 @@ from tests.fixtures.platform import RunPlatform
 from tests.journeys.parties import PATIENCE_SECONDS, Parties, Person, receipt, spent_micros
 
 MESSAGES = 100
+# What a program tries again; anything else would be a refusal of a sound message.
+WORTH_RETRYING = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"}
 
 
 async def send_until_answered(business: Business, message: edge_service_pb2.OutgoingMessage) -> int:
@@ -28,11 +31,7 @@ async def send_until_answered(business: Business, message: edge_service_pb2.Outg
         try:
             outcome = await business.send(message)
         except Refusal as refusal:
-            assert refusal.reason.status.name in {
-                "UNAVAILABLE",
-                "DEADLINE_EXCEEDED",
-                "CANCELLED",
-            }, refusal
+            assert refusal.reason.status.name in WORTH_RETRYING, refusal
             await asyncio.sleep(0.1)
             continue
         assert outcome.HasField("accepted")
@@ -80,7 +79,7 @@ async def test_a_service_killed_in_the_middle_loses_and_doubles_nothing(
     run_platform: RunPlatform, victim: str
 ) -> None:
     seed = random.randrange(2**32)
-    print(f"seed {seed}")
+    sys.stdout.write(f"seed {seed}\n")
     chance = random.Random(seed)
     async with run_platform() as platform, AsyncExitStack() as stack:
         parties = Parties(platform, stack)

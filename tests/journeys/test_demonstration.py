@@ -6,6 +6,7 @@ import pytest
 
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.content.v1 import content_pb2
+from hudhud.edge.v1 import edge_service_pb2
 from hudhud.identity.v1 import identity_service_pb2
 from hudhud.messaging.v1 import message_pb2, messaging_service_pb2
 from hudhud.policy.v1 import evidence_pb2, policy_service_pb2
@@ -135,7 +136,7 @@ async def test_with_consent_it_arrives_as_marketing_and_without_it_does_not(
 ) -> None:
     shop, person = await parties.business(), await parties.person()
 
-    def advertisement() -> object:
+    def advertisement() -> edge_service_pb2.OutgoingMessage:
         return direct(person.phone_number, ADVERTISEMENT, clearance_pb2.CATEGORY_MARKETING)
 
     before = await shop.send(advertisement())
