@@ -172,6 +172,11 @@ def is_state(message_id: str, state: message_pb2.MessageState) -> Any:
     )
 
 
+def is_received(message_id: str) -> Any:
+    """Whether an event says that this message of a person came."""
+    return lambda event: event.message_received.message_id == message_id
+
+
 async def wait_for_delivery(business: Business, message_id: str) -> None:
     """Returns once the business was told that a message was delivered."""
     await wait_for_event(business, is_state(message_id, message_pb2.MESSAGE_STATE_DELIVERED))

@@ -17,6 +17,7 @@ from tests.journeys.parties import (
     ADVERTISEMENT,
     Parties,
     direct,
+    is_received,
     is_state,
     receipt,
     reply,
@@ -86,7 +87,7 @@ async def test_a_message_sent_twice_arrives_and_is_charged_once(parties: Parties
 async def test_a_person_writes_the_window_opens_and_the_answer_is_free(parties: Parties) -> None:
     shop, person = await parties.business(), await parties.person()
     question = await person.device.reply(shop.business_id, "هل يمكن تغيير موعد التوصيل؟")
-    event = await wait_for_event(shop, lambda event: event.message_received.message_id == question)
+    event = await wait_for_event(shop, is_received(question))
     received = event.message_received
     assert received.content.text.body == "هل يمكن تغيير موعد التوصيل؟"
     window = await shop.messaging.GetWindow(
@@ -110,9 +111,7 @@ async def test_a_conversation_goes_back_and_forth(parties: Parties) -> None:
     shop, person = await parties.business(), await parties.person()
     for turn in range(5):
         question = await person.device.reply(shop.business_id, f"Question number {turn}, please?")
-        await wait_for_event(
-            shop, lambda event, wanted=question: event.message_received.message_id == wanted
-        )
+        await wait_for_event(shop, is_received(question))
         answer = reply(person.phone_number, f"This is the answer to question {turn}.")
         await shop.send(answer)
         assert (await person.next_message()).message_id == answer.message_id
