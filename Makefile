@@ -113,7 +113,7 @@ check-types: stubs
 	@echo "==> mypy"; $(BIN)/python -m mypy $(PYTHON_CODE)
 
 check-imports: stubs
-	@echo "==> lint-imports"; $(BIN)/python $(BIN)/lint-imports
+	@echo "==> lint-imports"; $(BIN)/python $(BIN)/lint-imports --no-logo
 
 check-protos: .venv/.complete
 	@echo "==> buf lint"; $(BIN)/buf lint
