@@ -1,6 +1,7 @@
 """CreateBusiness: idempotent by id, refused for another body."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,8 @@ from services.kit.errors import Refusal
 from tests.identity.house import House
 
 
-def request(business_id: str, **changes: object) -> pb.CreateBusinessRequest:
-    fields: dict[str, object] = {
+def request(business_id: str, **changes: Any) -> pb.CreateBusinessRequest:
+    fields: dict[str, Any] = {
         "business_id": business_id,
         "display_name": "Hudhud Air",
         "localized_display_names": {"ar": "طيران الهدهد", "en-GB": "Hudhud Air"},

@@ -47,6 +47,18 @@ def file(state: Path) -> Path:
     return state / "operator-credential"
 
 
+def read(file: Path) -> str:
+    return file.read_text().strip()
+
+
+def write(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+
+
+def mode(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
 async def stored_hash(database: Database) -> str:
     async with database.connection("test") as connection:
         text = await connection.fetchval("SELECT credential_hash FROM operator_credential")
@@ -64,24 +76,24 @@ async def test_the_first_start_writes_it_for_its_owner_alone(
         await settle_operator_credential(database, hasher, file, NOW)
     finally:
         os.umask(mask)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert mode(file) == 0o600
     assert [each.name for each in file.parent.iterdir()] == [file.name]
-    credential = file.read_text().strip()
+    credential = read(file)
     assert len(credential) >= 43
     first = await stored_hash(database)
     assert first.startswith("$argon2id$")
     assert credential not in first
     await settle_operator_credential(database, hasher, file, NOW)
-    assert file.read_text().strip() == credential
+    assert read(file) == credential
     assert await stored_hash(database) == first
 
 
 async def test_what_the_file_says_is_the_credential(database: Database, file: Path) -> None:
     hasher = SecretHasher()
-    file.write_text("  a credential of our own choice\n")
+    write(file, b"  a credential of our own choice\n")
     await settle_operator_credential(database, hasher, file, NOW)
     assert await hasher.verify(await stored_hash(database), "a credential of our own choice")
-    file.write_text("another credential afterwards\n")
+    write(file, b"another credential afterwards\n")
     await settle_operator_credential(database, hasher, file, NOW)
     assert not await hasher.verify(await stored_hash(database), "a credential of our own choice")
     assert await hasher.verify(await stored_hash(database), "another credential afterwards")
@@ -91,7 +103,7 @@ async def test_what_the_file_says_is_the_credential(database: Database, file: Pa
 async def test_what_cannot_be_one_stops_the_start(
     database: Database, file: Path, content: bytes
 ) -> None:
-    file.write_bytes(content)
+    write(file, content)
     with pytest.raises(BadOperatorCredential, match=str(file)):
         await settle_operator_credential(database, SecretHasher(), file, NOW)
 
@@ -117,7 +129,7 @@ async def test_replicas_that_start_together_agree(
 
     async with AsyncExitStack() as stack:
         await asyncio.gather(*(opened(stack) for _ in range(4)))
-        credential = settings.operator_credential_file.read_text().strip()
+        credential = read(settings.operator_credential_file)
         connection = await asyncpg.connect(url)
         try:
             rows = await connection.fetch("SELECT credential_hash FROM operator_credential")
