@@ -147,7 +147,7 @@ class Guard:
                     raise Overloaded
                 request = parse(raw)
                 gate.in_flight += 1
-                limit = asyncio.timeout(_kept_back(remaining))
+                limit = asyncio.timeout(seconds_to_work(remaining))
                 try:
                     async with limit:
                         return serialize(await behaviour(request, context))
@@ -178,7 +178,7 @@ class Guard:
                 if parse is not None:
                     request = parse(request)
                 remaining = context.time_remaining()
-                deadline = None if remaining is None else _kept_back(remaining)
+                deadline = None if remaining is None else seconds_to_work(remaining)
                 token_seconds = self._token_seconds(caller)
                 seconds = min(
                     (given for given in (deadline, token_seconds) if given is not None),
@@ -219,7 +219,8 @@ async def _respond(responses: Any, context: Any) -> Any:
     return None
 
 
-def _kept_back(remaining: float) -> float:
+def seconds_to_work(remaining: float) -> float:
+    """How much of the time that the caller waits is for the work itself."""
     return max(remaining - DEADLINE_MARGIN_SECONDS, remaining / 2)
 
 

@@ -104,6 +104,7 @@ async def serve(
 async def kept_running(work: Callable[[], Awaitable[None]], clock: Clock | None = None) -> None:
     """Run `work` until it returns; where it fails, log that and run it again, ever more slowly."""
     clock = clock or SystemClock()
+    name = getattr(getattr(work, "func", work), "__qualname__", type(work).__qualname__)
     pause_seconds = RESTART_SECONDS_MIN
     while True:
         started = clock.monotonic()
@@ -117,7 +118,7 @@ async def kept_running(work: Callable[[], Awaitable[None]], clock: Clock | None 
                 # A refusal says all in a line; a fault needs its stack.
                 exc_info=None if refusal else error,
                 extra={
-                    "work": getattr(work, "__qualname__", repr(work)),
+                    "work": name,
                     "incident": new_id(),
                     "again_in_seconds": pause_seconds,
                     **({"reason": refusal} if refusal else {}),

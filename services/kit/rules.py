@@ -170,12 +170,9 @@ def _value_check(name: str, value_rules: list[ValueRule]) -> Check:
         return check_one
 
     def check_all(message: Any, found: list[Violation]) -> None:
-        value = getattr(message, name)
-        for rule in value_rules:
-            problem = rule(value)
-            if problem is not None:
-                found.append(Violation(name, problem))
-                return
+        problem = _problem(value_rules, getattr(message, name))
+        if problem is not None:
+            found.append(Violation(name, problem))
 
     return check_all
 
@@ -191,12 +188,10 @@ def _present_check(
                 found.append(Violation(name, "must be set"))
             return
         value = getattr(message, name)
-        for rule in value_rules:
-            problem = rule(value)
-            if problem is not None:
-                found.append(Violation(name, problem))
-                return
-        if nested is not None:
+        problem = _problem(value_rules, value)
+        if problem is not None:
+            found.append(Violation(name, problem))
+        elif nested is not None:
             before = len(found)
             nested(value, found)
             if len(found) > before:
@@ -241,11 +236,9 @@ def _items_check(name: str, nested: Check) -> Check:
 def _elements_check(name: str, value_rules: list[ValueRule]) -> Check:
     def check_elements(message: Any, found: list[Violation]) -> None:
         for index, element in enumerate(getattr(message, name)):
-            for rule in value_rules:
-                problem = rule(element)
-                if problem is not None:
-                    found.append(Violation(f"{name}[{index}]", problem))
-                    break
+            problem = _problem(value_rules, element)
+            if problem is not None:
+                found.append(Violation(f"{name}[{index}]", problem))
 
     return check_elements
 
@@ -268,9 +261,7 @@ def _map_checks(field: FieldDescriptor, rules: Any, above: dict[str, list[Check]
     def check_entries(message: Any, found: list[Violation]) -> None:
         # A key may be anything that a caller made up, so the path counts entries instead.
         for index, (key, value) in enumerate(getattr(message, name).items()):
-            problem = next((said for rule in key_rules if (said := rule(key))), None) or next(
-                (said for rule in value_rules if (said := rule(value))), None
-            )
+            problem = _problem(key_rules, key) or _problem(value_rules, value)
             if problem is not None:
                 found.append(Violation(f"{name}[{index}]", problem))
             if nested is not None:
@@ -279,6 +270,15 @@ def _map_checks(field: FieldDescriptor, rules: Any, above: dict[str, list[Check]
                 _lift(found, before, f"{name}[{index}].")
 
     return [*checks, check_entries] if key_rules or value_rules or nested else checks
+
+
+def _problem(value_rules: list[ValueRule], value: Any) -> str | None:
+    """What is wrong with a value; None where it keeps its rules."""
+    for rule in value_rules:
+        problem = rule(value)
+        if problem is not None:
+            return problem
+    return None
 
 
 def _lift(found: list[Violation], start: int, prefix: str) -> None:

@@ -86,7 +86,7 @@ ACCESS = AccessList.parse(
 )
 
 
-class ProbeServicer(stubs.ProbeServiceServicer):  # type: ignore[misc,name-defined]
+class ProbeServicer(stubs.ProbeServiceServicer):  # type: ignore[misc]
     """Obeys the text of each request; `entered` and `release` are for "wait"."""
 
     def __init__(self) -> None:
@@ -111,6 +111,8 @@ class ProbeServicer(stubs.ProbeServiceServicer):  # type: ignore[misc,name-defin
                 raise TimeoutError
             case "act for another":
                 current_caller().must_act_for(PERSON_ID)
+            case "take half a second":
+                await asyncio.sleep(0.5)
             case "wait":
                 self.entered.set()
                 try:

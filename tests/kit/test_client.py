@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from services.kit import calls
 from services.kit.client import PeerFault, connect
 from services.kit.errors import CommonReasons, Refusal
 from services.kit.server import Server
@@ -113,7 +114,11 @@ async def test_between_services_our_own_mistakes_are_faults(probe: Probe) -> Non
     assert (await refusal_of(edge.Act(pb.ActRequest(text="refuse")))).has(ProbeReasons.REFUSED)
 
 
-async def test_a_callee_tells_whom_it_waited_for(authority: Authority) -> None:
+async def test_a_callee_tells_whom_it_waited_for(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "DEADLINE_MARGIN_SECONDS", 60.0)  # half of the deadline
+
     class Relaying(ProbeServicer):
         peer: Any = None
 
@@ -125,7 +130,7 @@ async def test_a_callee_tells_whom_it_waited_for(authority: Authority) -> None:
     async with running_probe(authority, servicer=Relaying()) as probe:
         edge = stubs.ProbeServiceStub(await probe.internal("edge"))
         probe.servicer.peer = edge
-        refusal = await refusal_of(edge.Act(pb.ActRequest(text="relay"), timeout=0.3))
+        refusal = await refusal_of(edge.Act(pb.ActRequest(text="relay"), timeout=1))
     assert refusal.has(CommonReasons.DEADLINE_EXCEEDED)
     assert "waiting for probe (Act)" in refusal.message
 
