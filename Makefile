@@ -115,8 +115,9 @@ check-types: stubs
 check-imports: stubs
 	@echo "==> lint-imports"; $(BIN)/python $(BIN)/lint-imports --no-logo
 
-check-protos: .venv/.complete
+check-protos: stubs
 	@echo "==> buf lint"; $(BIN)/buf lint
+	@echo "==> reasons in protos/README.md"; $(BIN)/python protos/document_reasons.py --check
 
 # What the contract has promised so far is a record, kept in protos/promised.binpb: it cannot be
 # derived from the present protos, and unlike a commit or a tag it is there in a shallow clone and
