@@ -1,0 +1,112 @@
+"""CheckLedger: its sums, and each thing that it must find when somebody with power breaks it."""
+
+import pytest
+
+from hudhud.billing.v1 import billing_service_pb2 as pb
+from services.kit.errors import Refusal
+from tests.billing.house import House
+from tests.billing.parties import MARKETING, SERVICE, UNIT, Business, check_ledger, open_business
+
+
+async def test_the_sums_of_each_currency(fresh_house: House) -> None:
+    one, other = await open_business(fresh_house), await open_business(fresh_house)
+    items = [one.item(), one.item(category=MARKETING), one.item(), other.item(category=SERVICE)]
+    await one.reserve(*items)
+    await one.receipt("delivered", items[1].message_id)
+    await one.receipt("refused", items[2].message_id)
+    response = await one.operator.CheckLedger(pb.CheckLedgerRequest())
+    assert list(response.faults) == []
+    sums = {each.debits.currency_code: each for each in response.currencies}
+    assert list(sums) == sorted([one.currency, other.currency])
+    first, second = sums[one.currency], sums[other.currency]
+    # 10 came in, 6 were held, 4 captured, 1 given back.
+    assert first.debits == first.credits == one.money(21 * UNIT)
+    assert first.available == one.money(5 * UNIT)
+    assert first.reserved == one.money(UNIT)
+    assert first.revenue == one.money(4 * UNIT)
+    assert (first.entry_count, first.open_reservation_count) == (6, 1)
+    assert second.debits == second.credits == other.money(10 * UNIT + UNIT // 2)
+    assert (second.entry_count, second.open_reservation_count) == (2, 1)
+
+
+async def test_an_empty_ledger_holds(fresh_house: House) -> None:
+    operator = await fresh_house.operator()
+    assert await operator.CheckLedger(pb.CheckLedgerRequest()) == pb.CheckLedgerResponse()
+
+
+async def test_only_an_operator_checks(house: House, business: Business) -> None:
+    own = await house.business(business.business_id)
+    with pytest.raises(Refusal, match="CALLER_NOT_ALLOWED"):
+        await own.CheckLedger(pb.CheckLedgerRequest())
+
+
+# What somebody with the owner's powers might do, and how CheckLedger puts it.
+BREAKAGES = {
+    "UPDATE balances SET balance_micros = balance_micros + 1 WHERE account = 'available'": [
+        "accounts whose balances do not add up to zero: 1 (those of {business} make 1)",
+        "balances that are not the sum of their entries: 1"
+        " (available of {business} is 9000001, its entries make 9000000)",
+    ],
+    "DELETE FROM balances WHERE account = 'funding'": [
+        "accounts whose balances do not add up to zero: 1",
+        "balances that are not the sum of their entries: 1"
+        " (funding of {business} is missing, its entries make -10000000)",
+    ],
+    "ALTER TABLE balances DROP CONSTRAINT never_below_zero;"
+    "UPDATE balances SET balance_micros = -balance_micros": [
+        "balances below zero: 2 (available of {business} is -9000000, reserved of",
+        "balances that are not the sum of their entries: 3",
+    ],
+    "UPDATE entries SET currency_code = 'XXX' WHERE type = 'top_up'": [
+        "entries in another currency than their account: 1",
+    ],
+    "DROP INDEX entries_once;"
+    "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+    " currency_code, reference_id, category, create_time) SELECT business_id, type, from_account,"
+    " to_account, amount_micros, currency_code, reference_id, category, create_time FROM entries"
+    " WHERE type = 'capture'": [
+        "messages resolved more than once: 1 (message {free} of {business}, 2 times)",
+    ],
+    "UPDATE entries SET category = 'marketing' WHERE type = 'capture'": [
+        "resolutions that are not of a reservation as it was made: 1",
+    ],
+    "DELETE FROM open_reservations": [
+        "reservations that are neither resolved nor open, or both: 1 (message {paid} of",
+    ],
+    "INSERT INTO open_reservations (business_id, message_id, amount_micros, currency_code,"
+    " category, expire_time) SELECT business_id, reference_id, amount_micros, currency_code,"
+    " category, create_time FROM entries WHERE type = 'capture'": [
+        "reservations that are neither resolved nor open, or both: 1 (message {free} of",
+    ],
+    "UPDATE rates SET price_micros = price_micros + 1": [
+        "reservations whose price is not the rate they name: 1",
+    ],
+    "UPDATE entries SET window_open = false WHERE type = 'reservation'": [
+        "reservations whose price is not the rate they name: 1",
+    ],
+    "UPDATE entries SET rate_id = -1 WHERE amount_micros > 0 AND type = 'reservation'": [
+        "reservations whose price is not the rate they name: 1",
+    ],
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+async def test_what_does_not_hold_is_named(fresh_house: House, breakage: str) -> None:
+    business = await open_business(fresh_house)
+    paid, free = business.item(), business.item(category=SERVICE, window_open=True)
+    await business.reserve(paid, free)
+    await business.receipt("delivered", free.message_id)
+    assert await check_ledger(fresh_house) == []
+    owner = await fresh_house.owner()
+    for table in ("entries", "balances", "rates", "open_reservations"):
+        await owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    await owner.execute(breakage)
+    faults = sorted(await check_ledger(fresh_house))
+    words = {
+        "business": business.business_id,
+        "paid": paid.message_id,
+        "free": free.message_id,
+    }
+    for expected in BREAKAGES[breakage]:
+        assert any(fault.startswith(expected.format(**words)) for fault in faults), faults
+    assert len(faults) == len(BREAKAGES[breakage]), faults

@@ -1,0 +1,165 @@
+"""What SQL by hand can do to the ledger, as the service's own role and as the tables' owner."""
+
+import asyncpg
+import pytest
+
+from services.kit.clock import new_id
+from tests.billing.house import House
+from tests.billing.parties import UNIT, Business, check_ledger, open_business
+
+# {business} has an open message {open} and a captured one {resolved}, each of the amount {unit};
+# {other} is a second business in the same {currency}, {new} an id that nobody has used.
+NEW_ENTRY = (
+    "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+    " currency_code, reference_id, category, create_time) VALUES ('{business}', "
+)
+
+CHANGES = {
+    "change an amount": "UPDATE entries SET amount_micros = 0 WHERE business_id = '{business}'",
+    "change nothing": "UPDATE entries SET amount_micros = amount_micros WHERE false",
+    "remove an entry": "DELETE FROM entries WHERE reference_id = '{open}'",
+    "remove all entries": "TRUNCATE entries",
+    "remove everything": "TRUNCATE accounts, rates, entries, balances, open_reservations",
+    "upsert an entry": NEW_ENTRY
+    + "'release', 'reserved', 'available', {unit}, '{currency}', '{open}', 'utility', now())"
+    " ON CONFLICT (business_id, entry_id) DO UPDATE SET amount_micros = 0",
+    "merge an entry": "MERGE INTO entries USING (VALUES (1)) AS one ON reference_id = '{open}'"
+    " WHEN MATCHED THEN UPDATE SET amount_micros = 0",
+    "give money": "UPDATE balances SET balance_micros = 99 WHERE business_id = '{business}'",
+    "take all balances": "DELETE FROM balances",
+    "make a balance": "INSERT INTO balances VALUES (gen_random_uuid(), 'available', 'USD', 99)",
+    "close a reservation": "DELETE FROM open_reservations WHERE message_id = '{open}'",
+    "make a reservation dearer": "UPDATE open_reservations SET amount_micros = 99",
+    "open a resolved one": "INSERT INTO open_reservations"
+    " VALUES ('{business}', '{resolved}', {unit}, '{currency}', 'utility', now())",
+    "change a price": "UPDATE rates SET price_micros = 0",
+    "remove a price": "DELETE FROM rates",
+    "change the currency": "UPDATE accounts SET currency_code = 'USD'",
+    "remove an account": "DELETE FROM accounts WHERE business_id = '{business}'",
+    "forget a receipt": "DELETE FROM unsettled_receipts",
+}
+
+BAD_ENTRIES = {
+    "capture twice": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue', {unit}, '{currency}', '{resolved}', 'utility', now())",
+    "release what was captured": NEW_ENTRY
+    + "'release', 'reserved', 'available', {unit}, '{currency}', '{resolved}', 'utility', now())",
+    "capture more than was held": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue', 2 * {unit}, '{currency}', '{open}', 'utility', now())",
+    "capture less than was held": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue', 0, '{currency}', '{open}', 'utility', now())",
+    "capture under another category": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue', {unit}, '{currency}', '{open}', 'marketing', now())",
+    "capture what was never held": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue', {unit}, '{currency}', '{new}', 'utility', now())",
+    "capture of another business": (
+        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+        " currency_code, reference_id, category, create_time) VALUES ('{other}', 'capture',"
+        " 'reserved', 'revenue', {unit}, '{currency}', '{open}', 'utility', now())"
+    ),
+    "capture in another currency": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue', {unit}, 'USD', '{open}', 'utility', now())",
+    "release into revenue": NEW_ENTRY
+    + "'release', 'reserved', 'revenue', {unit}, '{currency}', '{open}', 'utility', now())",
+    "money from nowhere": NEW_ENTRY
+    + "'top_up', 'available', 'available', {unit}, '{currency}', '{new}', NULL, now())",
+    "money that goes back": NEW_ENTRY
+    + "'top_up', 'funding', 'available', -1, '{currency}', '{new}', NULL, now())",
+    "money for nobody": (
+        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+        " currency_code, reference_id, create_time) VALUES ('{new}', 'top_up', 'funding',"
+        " 'available', {unit}, '{currency}', '{new}', now())"
+    ),
+    "the same top-up": "INSERT INTO entries (business_id, type, from_account, to_account,"
+    " amount_micros, currency_code, reference_id, create_time) SELECT business_id, type,"
+    " from_account, to_account, amount_micros, currency_code, reference_id, now() FROM entries"
+    " WHERE business_id = '{business}' AND type = 'top_up'",
+    "more money than there can be": NEW_ENTRY
+    + "'top_up', 'funding', 'available', 9223372036854775807, '{currency}', '{new}', NULL, now())",
+    "hold more than there is": (
+        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+        " currency_code, reference_id, category, destination_country, window_open, expire_time,"
+        " rate_id, create_time) VALUES ('{business}', 'reservation', 'available', 'reserved',"
+        " 9 * {unit}, '{currency}', '{new}', 'utility', 'SY', false, now(), 1, now())"
+    ),
+    "hold money without a rate": (
+        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+        " currency_code, reference_id, category, destination_country, window_open, expire_time,"
+        " create_time) VALUES ('{business}', 'reservation', 'available', 'reserved', {unit},"
+        " '{currency}', '{new}', 'utility', 'SY', false, now(), now())"
+    ),
+    "a past price": "INSERT INTO rates (category, country_code, currency_code, price_micros,"
+    " valid_from_time, create_time) VALUES ('utility', 'SY', 'USD', 0, now() - '1 s'::interval,"
+    " now())",
+    "a second account": "INSERT INTO accounts VALUES ('{business}', 'USD', now())",
+}
+
+# What an owner may do to its own tables, and a guest may not.
+TAMPERING = {
+    "no trigger": "ALTER TABLE entries DISABLE TRIGGER ALL",
+    "no book": "DROP TRIGGER book ON entries",
+    "no constraint": "ALTER TABLE balances DROP CONSTRAINT never_below_zero",
+    "another book": "CREATE OR REPLACE FUNCTION book() RETURNS trigger LANGUAGE plpgsql"
+    " AS 'BEGIN RETURN NULL; END'",
+    "no index": "DROP INDEX entries_once",
+    "no table": "DROP TABLE entries",
+    "replica": "SET session_replication_role = replica",
+    "a table of one's own": "CREATE TABLE mine ()",
+    "a temporary table": "CREATE TEMPORARY TABLE mine ()",
+    "another owner": "ALTER TABLE entries OWNER TO CURRENT_USER",
+    "migrate": "DELETE FROM schema_migrations",
+}
+
+REFUSALS = (
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.NumericValueOutOfRangeError,
+)
+
+
+@pytest.fixture
+async def words(business: Business) -> dict[str, object]:
+    """What attacks are about: a business with an open and a resolved message."""
+    other = await open_business(business.house, currency=business.currency)
+    items = [business.item(), business.item(), other.item()]
+    await business.reserve(*items)
+    await business.receipt("delivered", items[1].message_id)
+    assert await business.balances() == (8 * UNIT, UNIT)
+    return {
+        "business": business.business_id,
+        "other": other.business_id,
+        "currency": business.currency,
+        "open": items[0].message_id,
+        "resolved": items[1].message_id,
+        "new": new_id(),
+        "unit": UNIT,
+    }
+
+
+@pytest.mark.parametrize("role", ["guest", "owner"])
+@pytest.mark.parametrize("attack", [*CHANGES, *BAD_ENTRIES])
+async def test_no_statement_breaks_the_ledger(
+    business: Business, words: dict[str, object], role: str, attack: str
+) -> None:
+    house = business.house
+    connection = await (house.guest() if role == "guest" else house.owner())
+    before = await business.ledger(), await business.entries()
+    with pytest.raises(REFUSALS):
+        await connection.execute({**CHANGES, **BAD_ENTRIES}[attack].format(**words))
+    assert (await business.ledger(), await business.entries()) == before
+    assert await check_ledger(house) == []
+    # The same connection still books what is right.
+    await connection.execute(
+        (
+            NEW_ENTRY + "'capture', 'reserved', 'revenue', {unit}, '{currency}', '{open}',"
+            " 'utility', now())"
+        ).format(**words)
+    )
+    assert await business.balances() == (8 * UNIT, 0)
+
+
+@pytest.mark.parametrize("attack", TAMPERING)
+async def test_the_service_cannot_remove_what_holds_it(house: House, attack: str) -> None:
+    connection = await house.guest()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(TAMPERING[attack])
