@@ -37,9 +37,7 @@ def table(reasons: type[Reasons]) -> str:
     ]
     title = f"### {reasons.domain}"
     return "\n".join(
-        [title, "", "| reason | status | what was wrong | what to do |"]
-        + ["|---|---|---|---|"]
-        + rows
+        [title, "", "| reason | status | what was wrong | what to do |", "|---|---|---|---|", *rows]
     )
 
 
