@@ -1,16 +1,27 @@
 """CreateApiKey: shown once, stored hashed, limited in number."""
 
 import asyncio
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from hudhud.identity.v1 import identity_service_pb2 as pb
+from services.identity.actions.create_api_key import create_api_key
+from services.identity.credentials import SecretHasher
 from services.identity.domain.businesses import GOOD_API_KEYS_MAX
 from services.kit.clock import new_id
+from services.kit.database import Database
 from services.kit.errors import Refusal
 from tests.identity.house import House
 from tests.identity.parties import RegisteredBusiness, register_business
+
+
+class Hasty(SecretHasher):
+    """Hashes nothing, so that those who come at once really meet at the database."""
+
+    async def hash(self, secret: str) -> str:
+        return "nothing"
 
 
 async def test_a_key_is_stored_as_an_argon2id_hash_and_nowhere_else(
@@ -72,13 +83,21 @@ async def test_the_limit_holds_when_many_come_at_once(
         )
     finally:
         await connection.close()
-    request = pb.CreateApiKeyRequest(business_id=business.business_id)
-    outcomes = await asyncio.gather(
-        *(business.calls.CreateApiKey(request) for _ in range(5)), return_exceptions=True
-    )
+    database = await Database.open(house.settings.database_url)
+    try:
+        business_id, now = UUID(business.business_id), house.clock.now()
+        outcomes = await asyncio.gather(
+            *(create_api_key(database, Hasty(), business_id, "", now) for _ in range(5)),
+            return_exceptions=True,
+        )
+    finally:
+        await database.close()
     refused = [each for each in outcomes if isinstance(each, Refusal)]
     assert [each.reason.name for each in refused] == ["API_KEY_LIMIT"] * 3
 
+    request = pb.CreateApiKeyRequest(business_id=business.business_id)
+    with pytest.raises(Refusal, match="API_KEY_LIMIT"):
+        await business.calls.CreateApiKey(request)
     await business.calls.RevokeApiKey(
         pb.RevokeApiKeyRequest(business_id=business.business_id, api_key_id=business.api_key_id)
     )

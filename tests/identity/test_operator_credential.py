@@ -118,6 +118,18 @@ async def test_a_replica_elsewhere_makes_no_second_one(database: Database, file:
     assert await stored_hash(database) == first
 
 
+async def test_of_replicas_apart_that_start_together_one_makes_it(
+    database: Database, file: Path
+) -> None:
+    hasher = SecretHasher()
+    files = [file.with_name(f"replica-{number}") for number in range(4)]
+    await asyncio.gather(
+        *(settle_operator_credential(database, hasher, each, NOW) for each in files)
+    )
+    (made,) = [each for each in files if each.exists()]
+    assert await hasher.verify(await stored_hash(database), read(made))
+
+
 async def test_replicas_that_start_together_agree(
     url: str, authority: Authority, state: Path
 ) -> None:

@@ -59,7 +59,6 @@ async def test_neither_code_nor_number_reaches_a_log_or_an_error(
         except Refusal as refusal:
             texts.append(f"{refusal} {refusal.metadata} {refusal.quotas}")
     assert len(texts) == 1
-    # gRPC's own logger shows what this test itself sends and receives; identity's are meant here.
     texts += [record.getMessage() + str(vars(record)) for record in caplog.records]
     code = house.code_sent_to(number)
     assert not [text for text in texts if number in text or number[1:] in text or code in text]

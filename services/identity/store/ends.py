@@ -166,11 +166,6 @@ async def add_one_time_keys(
             SELECT $1, $2, fresh.public_key, fresh.signature, $5
             FROM unnest($3::bytea[], $4::bytea[]) WITH ORDINALITY
                 AS fresh (public_key, signature, position)
-            WHERE NOT EXISTS (
-                SELECT FROM one_time_keys AS old
-                WHERE old.owner_id = $1 AND old.end_id = $2
-                    AND old.public_key = fresh.public_key
-            )
             ORDER BY position
             LIMIT (SELECT greatest($6 - keys, 0) FROM present)
             ON CONFLICT DO NOTHING
