@@ -135,6 +135,18 @@ async def test_a_callee_tells_whom_it_waited_for(
     assert "waiting for probe (Act)" in refusal.message
 
 
+async def test_what_the_peer_said_counts_though_it_is_going_away(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "DEADLINE_MARGIN_SECONDS", 60.0)  # half of the deadline
+    edge = stubs.ProbeServiceStub(await probe.internal("edge"))
+    waiting = asyncio.ensure_future(edge.Act(pb.ActRequest(text="wait"), timeout=1))
+    await probe.servicer.entered.wait()
+    stopping = asyncio.ensure_future(probe.server.stop(5))
+    assert (await refusal_of(waiting)).has(CommonReasons.DEADLINE_EXCEEDED)
+    await stopping
+
+
 async def test_a_token_is_fetched_sent_and_replaced_when_it_was_refused(
     authority: Authority,
 ) -> None:

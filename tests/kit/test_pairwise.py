@@ -64,3 +64,13 @@ def test_a_short_secret_is_refused() -> None:
 def test_a_tag_has_two_characters() -> None:
     with pytest.raises(ValueError, match="two ASCII characters"):
         ids.seal(UUID(int=1), UUID(int=2), "SYR")
+
+
+def test_an_id_has_one_spelling() -> None:
+    scope = UUID(int=1)
+    sealed = ids.seal(scope, UUID(int=2), "SY")
+    # The last character carries two bits; those that Base 32 leaves over must be zero.
+    alphabet = "abcdefghijklmnopqrstuvwxyz234567"
+    others = [sealed[:-1] + letter for letter in alphabet if letter != sealed[-1]]
+    for other in (sealed.upper(), "c_" + sealed[2:].upper(), sealed + "=", sealed[2:], *others):
+        assert ids.open(scope, other) is None

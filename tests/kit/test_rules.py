@@ -116,6 +116,16 @@ def test_every_violation_is_collected_and_no_value_is_quoted() -> None:
     assert "secret" not in str(caught.value.to_status())
 
 
+def test_each_item_has_its_own_path() -> None:
+    bad = pb.Inner(text="abcd", children=[pb.Inner(text="abcd")])
+    assert list(said(sound(list=[bad, pb.Inner(), bad]))) == [
+        "list[0].text",
+        "list[0].children[0].text",
+        "list[2].text",
+        "list[2].children[0].text",
+    ]
+
+
 def test_a_message_without_rules_has_no_check() -> None:
     assert rules.compiled(pb.Unruled.DESCRIPTOR) is None
 
