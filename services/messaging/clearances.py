@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from services.kit.pairwise import PairwiseIds
 from services.kit.verification_keys import VerificationKeys
 from services.messaging.domain import MessageKey, body_digest
 from services.messaging.errors import MessagingReasons
+from services.messaging.store.ids import parse_id
 
 # What policy signs in: see hudhud.clearance.v1.SignedClearance.
 SIGNATURE_DOMAIN = "hudhud.clearance.v1"
@@ -40,7 +41,7 @@ class Clearances:
     def __init__(self, keys: VerificationKeys, pairwise: PairwiseIds) -> None:
         self._keys = keys
         # Opening an id costs about as much as everything else here but the signature.
-        self._open = lru_cache(CONTACTS_REMEMBERED_MAX)(pairwise.open)
+        self._open = lru_cache(CONTACTS_REMEMBERED_MAX)(partial(_open, pairwise))
 
     async def read(self, signed: clearance_pb2.SignedClearance) -> Clearance:
         """What the clearance permits, whether or not it has expired.
@@ -53,8 +54,8 @@ class Clearances:
             raise Refusal(MessagingReasons.CLEARANCE_INVALID)
         try:
             said = clearance_pb2.Clearance.FromString(signed.clearance)
-            business_id = UUID(said.business_id)
-            message_id = UUID(said.message_id)
+            business_id = parse_id(said.business_id)
+            message_id = parse_id(said.message_id)
         except (DecodeError, ValueError) as error:
             # Policy signs no such thing; its key would have to be in other hands.
             raise Refusal(MessagingReasons.CLEARANCE_INVALID) from error
@@ -75,6 +76,11 @@ class Clearances:
             ),
             _time(said.expire_time.seconds, said.expire_time.nanos),
         )
+
+
+def _open(pairwise: PairwiseIds, business_id: UUID, contact_id: str) -> tuple[UUID, str] | None:
+    contact = pairwise.open(business_id, contact_id)
+    return None if contact is None else (parse_id(contact[0]), contact[1])
 
 
 def _time(seconds: int, nanoseconds: int) -> datetime:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 WINDOW = timedelta(hours=24)
 
@@ -106,12 +106,6 @@ class Change(NamedTuple):
     message: Message  # as it stands after the change
     device_id: UUID | None
     refusal_reason: str
-
-    @property
-    def event_id(self) -> UUID:
-        """The same for the same change, so that the outbox can hold it once only."""
-        key = self.message.key
-        return uuid5(key.message_id, f"{key.person_id}/{key.business_id}/{self.message.state.name}")
 
 
 def body_digest(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
-from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -13,6 +13,7 @@ from hudhud.clearance.v1 import clearance_pb2
 from hudhud.messaging.v1 import message_pb2
 from services.kit.outbox import Event
 from services.messaging.domain import Change, Message, MessageKey, Price, SealedCopy
+from services.messaging.store.ids import id_of_bytes, parse_id
 
 
 def timestamp(time: datetime) -> Timestamp:
@@ -46,7 +47,7 @@ def sealed_copies(
     ).SerializeToString()
     return [
         SealedCopy(
-            UUID(sealed.end_id),
+            parse_id(sealed.end_id),
             shared
             + message_pb2.Envelope(
                 olm_type=sealed.olm_type, ciphertext=sealed.ciphertext
@@ -74,13 +75,17 @@ def message_proto(message: Message) -> message_pb2.Message:
 
 def change_event(change: Change) -> Event:
     """What the others learn of a message that came to another state."""
+    key = change.message.key
+    # The same for the same change, so that the outbox can hold it once only.
+    text = f"{key.person_id}/{key.business_id}/{key.message_id}/{change.message.state.name}"
+    event_id = id_of_bytes(hashlib.sha256(text.encode()).digest()[:16])
     changed = message_pb2.MessageChanged(
         message=message_proto(change.message),
         device_id=str(change.device_id) if change.device_id else "",
         refusal_reason=change.refusal_reason,
     )
     return Event(
-        change.event_id,
+        event_id,
         f"hudhud.messaging.message.{change.message.state.name.lower()}",
         changed.SerializeToString(),
     )

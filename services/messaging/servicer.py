@@ -28,6 +28,7 @@ from services.messaging.domain import (
     window_open,
 )
 from services.messaging.envelopes import message_proto, money, timestamp
+from services.messaging.store.ids import parse_id
 from services.messaging.store.mailboxes import DeviceMailbox, EdgeMailbox
 
 
@@ -75,7 +76,7 @@ class MessagingServicer(MessagingServiceServicer):
         person_id, device_id, country_code = _device(current_caller())
         submissions = [
             Submission(
-                MessageKey(person_id, UUID(item.business_id), UUID(item.message_id)),
+                MessageKey(person_id, parse_id(item.business_id), parse_id(item.message_id)),
                 country_code,
                 str(device_id),
                 item.envelopes,
@@ -116,12 +117,14 @@ class MessagingServicer(MessagingServiceServicer):
         self, request: pb.GetMessageRequest, context: Any
     ) -> pb.GetMessageResponse:
         current_caller().must_act_for(request.business_id)
-        message = await self._get_message(UUID(request.business_id), UUID(request.message_id))
+        message = await self._get_message(
+            parse_id(request.business_id), parse_id(request.message_id)
+        )
         return pb.GetMessageResponse(message=message_proto(message))
 
     async def GetWindow(self, request: pb.GetWindowRequest, context: Any) -> pb.GetWindowResponse:
         current_caller().must_act_for(request.business_id)
-        last_time = await self._get_window(UUID(request.business_id), request.contact_id)
+        last_time = await self._get_window(parse_id(request.business_id), request.contact_id)
         if last_time is None:
             return pb.GetWindowResponse(open=False)
         return pb.GetWindowResponse(
@@ -167,14 +170,14 @@ def _device(caller: Caller) -> tuple[UUID, UUID, str]:
     """The person, the device and the country in a device's token."""
     assert caller.person_id is not None
     assert caller.device_id is not None
-    return caller.person_id, caller.device_id, caller.country
+    return parse_id(caller.person_id), parse_id(caller.device_id), caller.country
 
 
 def _mailbox(caller: Caller, end_id: str) -> DeviceMailbox | EdgeMailbox:
     """The mailbox that this caller may have."""
     if caller.kind is not CallerKind.DEVICE:
         try:
-            return EdgeMailbox(UUID(end_id))
+            return EdgeMailbox(parse_id(end_id))
         except ValueError:
             raise _misplaced("start.end_id", "must be the edge's id, a UUID") from None
     person_id, device_id, _ = _device(caller)
@@ -193,7 +196,7 @@ def _ack_frame(mailbox: DeviceMailbox | EdgeMailbox, acks: pb.Acks) -> AckFrame:
             Ack(ack.envelope_id, Disposition(ack.disposition), ack.refusal_reason)
             for ack in acks.acks
         ],
-        [(UUID(read.business_id), UUID(read.message_id)) for read in acks.reads],
+        [(parse_id(read.business_id), parse_id(read.message_id)) for read in acks.reads],
     )
 
 
@@ -203,11 +206,9 @@ def _attach_response(delivery: Delivery) -> pb.AttachResponse:
         envelope = response.envelopes.add()
         envelope.MergeFromString(waiting.envelope)
         envelope.envelope_id = waiting.envelope_id
-    if delivery.recorded is not None:
-        response.confirmed_envelope_ids.extend(ack.envelope_id for ack in delivery.recorded.acks)
-        response.confirmed_read_message_ids.extend(
-            str(message_id) for _, message_id in delivery.recorded.reads
-        )
+    for frame in delivery.recorded:
+        response.confirmed_envelope_ids.extend(ack.envelope_id for ack in frame.acks)
+        response.confirmed_read_message_ids.extend(str(message_id) for _, message_id in frame.reads)
     return response
 
 

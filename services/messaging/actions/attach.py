@@ -26,14 +26,14 @@ LOOK_BYTES_MAX = 1024 * 1024
 LOOKS_MAX = 64
 LOOKS_IN_FLIGHT_MAX = 2
 
-FRAMES_BEING_RECORDED_MAX = 8
+FRAMES_BEING_RECORDED_MAX = 32
 
 
 class Delivery(NamedTuple):
     """A frame to an end."""
 
-    envelopes: Sequence[Waiting] = ()
-    recorded: AckFrame | None = None  # what is on disk
+    envelopes: Sequence[Waiting]
+    recorded: Sequence[AckFrame]  # what is on disk
 
 
 Send = Callable[[Delivery], Awaitable[None]]
@@ -117,6 +117,8 @@ class DeliveryStream:
         self._room_worth_a_look = max(1, in_flight_max // 8)
         self._more_waits = False
         self._ended = False
+        self._looking = False
+        self._recorded: list[AckFrame] = []
         self._sending = asyncio.Lock()
         self._recording = asyncio.Semaphore(FRAMES_BEING_RECORDED_MAX)
 
@@ -141,11 +143,13 @@ class DeliveryStream:
 
     async def _fill(self, room: int) -> bool:
         """Send the oldest that waits; return whether more may wait behind it."""
-        found = await self._look(Look(self._mailbox, tuple(self._in_flight), room))
-        if not found:
-            return False
+        self._looking = True
+        try:
+            found = await self._look(Look(self._mailbox, tuple(self._in_flight), room))
+        finally:
+            self._looking = False
         self._in_flight.update(waiting.envelope_id for waiting in found)
-        await self._send_frame(Delivery(envelopes=found))
+        await self._send_frame(found)
         size = sum(len(waiting.envelope) for waiting in found)
         return len(found) == room or size >= LOOK_BYTES_MAX
 
@@ -157,10 +161,14 @@ class DeliveryStream:
             room = self._in_flight_max - len(self._in_flight)
             if self._more_waits and room >= self._room_worth_a_look:
                 self._woken.set()
-            await self._send_frame(Delivery(recorded=frame))
+            self._recorded.append(frame)
+            if not self._looking:  # Otherwise it goes out with what is found.
+                await self._send_frame()
         finally:
             self._recording.release()
 
-    async def _send_frame(self, delivery: Delivery) -> None:
+    async def _send_frame(self, envelopes: Sequence[Waiting] = ()) -> None:
         async with self._sending:
-            await self._send(delivery)
+            recorded, self._recorded = self._recorded, []
+            if envelopes or recorded:
+                await self._send(Delivery(envelopes, recorded))
