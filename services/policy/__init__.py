@@ -1,0 +1,1 @@
+"""Policy: what may be said to whom."""

@@ -1,0 +1,1 @@
+"""What policy does, one file for each call."""

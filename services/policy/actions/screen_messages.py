@@ -1,0 +1,198 @@
+"""Owns ScreenMessages: verdicts about messages, in batches that concurrent calls share.
+
+1. read      what was decided before, what the people decided, the templates
+2. check     that templates are filled in as they were reviewed
+3. judge     the classifier and the rules
+4. keep      from here on the verdict stands, whoever asks again
+5. answer    a clearance, or what is against the message
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from services.kit.clock import Clock
+from services.kit.coalesce import Coalescer
+from services.kit.database import Database
+from services.kit.errors import Refusal
+from services.policy.clearances import LIFETIME, Clearances, Cleared, Permission
+from services.policy.domain.evidence import Evidence
+from services.policy.domain.messages import Draft, MessageKey, Pair, Preference
+from services.policy.domain.verdicts import Bench, Opinion, Readings, Weights, category_of
+from services.policy.domain.wordings import Template
+from services.policy.errors import PolicyReasons
+from services.policy.explanations import explained
+from services.policy.judge import Judge
+from services.policy.store import preferences, verdicts
+from services.policy.store.verdicts import Verdict
+from services.policy.template_uses import check_use
+from services.policy.templates import RememberedTemplates
+
+Outcome: TypeAlias = Cleared | tuple[Evidence, ...]
+_Body: TypeAlias = tuple[MessageKey, bytes]  # a message and the digest of what it says
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was there when a batch came."""
+
+    verdicts: dict[MessageKey, Verdict]
+    preferences: Mapping[Pair, Preference]
+    templates: Mapping[UUID, Template]
+
+
+class ScreenMessages:
+    """Screens messages of all businesses in shared batches."""
+
+    def __init__(
+        self,
+        database: Database,
+        judge: Judge,
+        clearances: Clearances,
+        weights: Weights,
+        clock: Clock,
+        *,
+        items_max: int,
+        in_flight_max: int,
+    ) -> None:
+        self._database = database
+        self._judge = judge
+        self._clearances = clearances
+        self._weights = weights
+        self._clock = clock
+        self._templates = RememberedTemplates()
+        self._screening: Coalescer[Draft, Outcome] = Coalescer(
+            self._screen, items_max=items_max, in_flight_max=in_flight_max
+        )
+
+    async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
+        """What became of each: a clearance, or the evidence against it; a Refusal (or a fault)
+        stands in the list, not raised.
+        """
+        return await self._screening.submit_many(drafts)
+
+    async def close(self) -> None:
+        """Finish what is under way and take no more."""
+        await self._screening.close()
+
+    async def _screen(self, drafts: list[Draft]) -> list[Outcome | Exception]:
+        now = self._clock.now()
+        known = await self._read(drafts, now)
+        refusals: dict[_Body, Refusal] = {}
+        judged: dict[_Body, Draft] = {}
+        for draft in drafts:
+            verdict = known.verdicts.get(draft.key)
+            if verdict and (verdict.body_digest != draft.digest or verdict.stands(now)):
+                continue
+            try:
+                check_use(draft, known.templates)
+            except Refusal as refusal:
+                refusals[draft.key, draft.digest] = refusal
+            else:
+                judged[draft.key, draft.digest] = draft
+
+        if judged:
+            decided = await self._judge_all(list(judged.values()), known, now)
+            known.verdicts.update(await self._keep(decided))
+        return [self._answer(draft, known.verdicts, refusals) for draft in drafts]
+
+    async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:
+        async with self._database.connection("read_for_screening") as connection:
+            found = await verdicts.get(connection, list({draft.key for draft in drafts}))
+            fresh = [
+                draft
+                for draft in drafts
+                if draft.key not in found or not found[draft.key].stands(now)
+            ]
+            if not fresh:
+                return _Known(found, {}, {})
+            return _Known(
+                found,
+                await preferences.get(connection, {draft.pair for draft in fresh}),
+                await self._templates.find(connection, [draft.template for draft in fresh]),
+            )
+
+    async def _judge_all(
+        self, drafts: Sequence[Draft], known: _Known, now: datetime
+    ) -> list[Verdict]:
+        bench = Bench(self._weights, self._judge.model)
+        readings = await self._read_texts(drafts, known.templates, bench)
+        nothing_decided = Preference()
+        decided = []
+        for draft, reading in zip(drafts, readings, strict=True):
+            template = known.templates[draft.template.template_id] if draft.template else None
+            preference = known.preferences.get(draft.pair, nothing_decided)
+            evidence = bench.judge_message(draft, template, reading, preference)
+            decided.append(
+                Verdict(
+                    draft.key,
+                    draft.digest,
+                    category_of(draft, template),
+                    await explained(self._judge, evidence, draft.text),
+                    now,
+                    None if evidence else now + LIFETIME,
+                )
+            )
+        return decided
+
+    async def _read_texts(
+        self, drafts: Sequence[Draft], templates: Mapping[UUID, Template], bench: Bench
+    ) -> list[Readings]:
+        """Everything that the classifier has to read for this batch, in one question."""
+        texts: dict[str, Opinion | None] = {}
+        asked: list[tuple[str, str, str]] = []
+        for draft in drafts:
+            values = wording = ""
+            if draft.template is not None:
+                template = templates[draft.template.template_id]
+                values = bench.text_of_parameters(template, draft.template.parameters)
+                wording = template.example_text
+            asked.append((draft.text, values, wording))
+            texts |= {draft.text: None, values: None, wording: None}
+        texts.pop("", None)
+        opinions = await self._judge.read(list(texts))
+        texts = dict(zip(texts, opinions, strict=True))
+        return [
+            Readings(texts.get(text), texts.get(values), texts.get(wording))
+            for text, values, wording in asked
+        ]
+
+    async def _keep(self, decided: Sequence[Verdict]) -> dict[MessageKey, Verdict]:
+        """The verdicts that stand: ours, or those of whoever was faster."""
+        ours: dict[MessageKey, Verdict] = {}
+        for verdict in decided:
+            ours.setdefault(verdict.key, verdict)
+        async with self._database.transaction("keep_verdicts") as connection:
+            # In the order of the key, so that two batches with the same messages do not deadlock.
+            kept = await verdicts.insert(connection, sorted(ours.values(), key=lambda one: one.key))
+        if len(kept) == len(ours):
+            return ours
+        lost = [key for key in ours if key not in kept]
+        async with self._database.connection("read_verdicts_of_others") as connection:
+            return ours | await verdicts.get(connection, lost)
+
+    def _answer(
+        self,
+        draft: Draft,
+        found: Mapping[MessageKey, Verdict],
+        refusals: Mapping[_Body, Refusal],
+    ) -> Outcome | Exception:
+        if refusal := refusals.get((draft.key, draft.digest)):
+            return refusal
+        verdict = found[draft.key]
+        if verdict.body_digest != draft.digest:
+            return Refusal(
+                PolicyReasons.MESSAGE_ID_REUSED,
+                metadata={"message_id": str(draft.key.message_id)},
+            )
+        if verdict.expire_time is None:
+            return verdict.evidence
+        template_id = str(draft.template.template_id) if draft.template else ""
+        return self._clearances.sign(
+            draft,
+            Permission(verdict.category, template_id, verdict.screen_time, verdict.expire_time),
+        )

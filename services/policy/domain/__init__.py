@@ -1,0 +1,1 @@
+"""What policy decides, without a network, a database, a clock, a model or chance."""

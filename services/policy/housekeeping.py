@@ -1,0 +1,35 @@
+"""Owns forgetting: verdicts about messages that nobody will send again."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from services.kit.clock import Clock
+from services.kit.database import Database
+from services.policy.store import verdicts
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS: Final = 600.0
+# For so long a message_id is known again; longer than any message waits for its device.
+VERDICTS_KEPT: Final = timedelta(days=40)
+ROWS_AT_A_TIME: Final = 5000
+
+
+async def keep_house(database: Database, clock: Clock) -> None:
+    """Sweep, then rest, for as long as the process lives. Replicas do it beside one another."""
+    while True:
+        while await sweep(database, clock) == ROWS_AT_A_TIME:
+            pass
+        await clock.sleep(PAUSE_SECONDS)
+
+
+async def sweep(database: Database, clock: Clock) -> int:
+    """Delete some of what is no longer needed; how many rows."""
+    async with database.transaction("sweep_verdicts") as connection:
+        swept = await verdicts.sweep(connection, clock.now() - VERDICTS_KEPT, ROWS_AT_A_TIME)
+    if swept:
+        log.info("swept", extra={"rows": swept})
+    return swept

@@ -1,0 +1,1 @@
+"""The only place that speaks SQL, a file for each thing that is kept."""
