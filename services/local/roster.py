@@ -8,6 +8,7 @@ from services.local.certificates import Identity
 from services.local.ports import Ports
 from services.local.secrets import Secrets
 
+PROJECT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 CODES_FILE = "codes.jsonl"
 OPERATOR_CREDENTIAL_FILE = "secrets/operator-credential"
@@ -28,9 +29,10 @@ class Service:
     is_guest_of_its_database: bool = False
     # The variables that name its secrets, each with the attribute of `Secrets` that has the path.
     secrets: Mapping[str, str] = field(default_factory=dict)
-    # What else it is told: as it stands, and as files of the state folder.
+    # What else it is told: as it stands, as files of the state folder, and of the project.
     settings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    project_files: Mapping[str, str] = field(default_factory=dict)
 
 
 ROSTER = (
@@ -59,7 +61,11 @@ ROSTER = (
         secrets={
             "HUDHUD_CLEARANCE_SIGNING_KEY_FILE": "clearance_signing_key",
             "HUDHUD_PAIRWISE_SECRET_FILE": "pairwise_secret",
-            "HUDHUD_MODEL_VERIFICATION_KEY_FILE": "model_verification_key",
+        },
+        # What `make model` made, and the key that it made it with, whatever the state folder is.
+        project_files={
+            "HUDHUD_MODEL_DIRECTORY": "build/model",
+            "HUDHUD_MODEL_VERIFICATION_KEY_FILE": ".state/keys/model_release.pub",
         },
     ),
     Service(
@@ -129,6 +135,8 @@ def describe_to(
         environment[variable] = str(path)
     for variable, name in service.files.items():
         environment[variable] = str(state / name)
+    for variable, name in service.project_files.items():
+        environment[variable] = str(PROJECT / name)
     return {**environment, **service.settings}
 
 

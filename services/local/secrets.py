@@ -26,16 +26,6 @@ class Secrets:
         return self._signing_key("clearance-signing")
 
     @property
-    def model_signing_key(self) -> Path:
-        """A released model is signed with it: Ed25519, PKCS #8 in PEM."""
-        return self._signing_key("model-signing")
-
-    @property
-    def model_verification_key(self) -> Path:
-        """The public half of the model's key: SubjectPublicKeyInfo in PEM."""
-        return self._signing_key("model-signing").with_suffix(".public.pem")
-
-    @property
     def pairwise_secret(self) -> Path:
         """Makes the ids by which businesses know persons: 64 bytes (AES-256-SIV) in hexadecimal.
 
@@ -55,7 +45,6 @@ class Secrets:
 
     def _signing_key(self, name: str) -> Path:
         file = self.folder / f"{name}.pem"
-        public_file = file.with_suffix(".public.pem")
         if not file.exists():
             key = Ed25519PrivateKey.generate()
             write_private(
@@ -64,15 +53,6 @@ class Secrets:
                     serialization.Encoding.PEM,
                     serialization.PrivateFormat.PKCS8,
                     serialization.NoEncryption(),
-                ),
-            )
-        if not public_file.exists():
-            loaded = serialization.load_pem_private_key(file.read_bytes(), password=None)
-            write_private(
-                public_file,
-                loaded.public_key().public_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PublicFormat.SubjectPublicKeyInfo,
                 ),
             )
         return file

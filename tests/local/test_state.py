@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from services.local.certificates import Authority, Identity
 from services.local.errors import LocalError
@@ -56,15 +54,6 @@ def test_secrets_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
     assert {mode(file) for file in files} == {0o600}
     assert mode(tmp_path / "secrets") == 0o700
     assert len(bytes.fromhex(secrets.pairwise_secret.read_text())) == 64
-
-
-def test_a_signing_key_and_its_public_half_belong_together(tmp_path: Path) -> None:
-    secrets = Secrets(tmp_path)
-    key = load_pem_private_key(secrets.model_signing_key.read_bytes(), None)
-    public = load_pem_public_key(secrets.model_verification_key.read_bytes())
-    assert isinstance(key, Ed25519PrivateKey)
-    assert isinstance(public, Ed25519PublicKey)
-    public.verify(key.sign(b"model"), b"model")
 
 
 def common_name(identity: Identity) -> object:
