@@ -158,6 +158,7 @@ class Attached:
         self.envelopes: list[message_pb2.Envelope] = []
         self.confirmed: list[int] = []
         self.confirmed_reads: list[str] = []
+        self.frame_sizes: list[int] = []
         self.ended: BaseException | None = None
         self.closed = False
         self._changed = asyncio.Condition()
@@ -167,6 +168,7 @@ class Attached:
         try:
             while (frame := await self.stream.read()) is not None:
                 async with self._changed:
+                    self.frame_sizes.append(frame.ByteSize())
                     self.envelopes += frame.envelopes
                     self.confirmed += frame.confirmed_envelope_ids
                     self.confirmed_reads += frame.confirmed_read_message_ids
