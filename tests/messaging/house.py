@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,7 @@ from services.kit.process import kept_running
 from services.kit.server import Server
 from services.kit.signing import SigningKey
 from services.kit.token_source import TokenSource
-from services.kit.tokens import TokenSigner
+from services.kit.tokens import Token, TokenSigner
 from services.kit.verification_keys import VerificationKeys
 from services.local.certificates import Authority
 from services.messaging.app import messaging
@@ -159,23 +160,27 @@ class Replica:
         self, person_id: UUID, device_id: UUID, *, country: str = "SY", lifetime_seconds: int = 900
     ) -> Any:
         """A stub on the public listener, as this device."""
-        token = self.house.tokens.sign(
-            CallerKind.DEVICE,
-            person_id,
-            device_id=device_id,
-            country=country,
-            lifetime_seconds=lifetime_seconds,
+        return await self._bearer(
+            partial(
+                self.house.tokens.sign,
+                CallerKind.DEVICE,
+                person_id,
+                device_id=device_id,
+                country=country,
+                lifetime_seconds=lifetime_seconds,
+            )
         )
-        return await self._bearer(token.text)
 
     async def business(self, business_id: UUID) -> Any:
         """A stub on the public listener, as this business."""
-        token = self.house.tokens.sign(CallerKind.BUSINESS, business_id, lifetime_seconds=900)
-        return await self._bearer(token.text)
+        sign = self.house.tokens.sign
+        return await self._bearer(
+            partial(sign, CallerKind.BUSINESS, business_id, lifetime_seconds=900)
+        )
 
-    async def _bearer(self, text: str) -> Any:
+    async def _bearer(self, sign: Callable[[], Token]) -> Any:
         async def exchange() -> tuple[str, datetime]:
-            return text, self.house.clock.now() + timedelta(days=1000)
+            return sign()
 
         return await self._stub(
             connect(
