@@ -1,110 +1,101 @@
-"""Owns what happens in the classifier's process: loading the model once it is verified, opinions.
+"""Owns the classifier's process: it loads the model once it is verified, and answers questions.
 
-Policy's own process imports this module too, for the names of what it asks; scikit-learn is loaded
-only by what runs in the other one.
+    python -m services.policy.classifier_process
+
+A question is a line of JSON on standard input, its answer a line of JSON on standard output, in the
+order of the questions; the first one says what to load. It ends when its input does, so it cannot
+outlive whoever asks. scikit-learn is loaded here and nowhere else.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import threading
+import sys
 from collections.abc import Sequence
-from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-from services.policy.domain.evidence import Span
-from services.policy.domain.verdicts import Model, Opinion
-
-if TYPE_CHECKING:
-    from ml.classifier import Classifier
-
-
-class ModelRefused(Exception):
-    """The model is not as it was released, not released under our key, or does not fit."""
-
-
-class Loaded(NamedTuple):
-    """What was loaded, and where."""
-
-    model: Model
-    process_id: int
-
-
-class Explanation(NamedTuple):
-    """Why an opinion is what it is."""
-
-    spans: tuple[Span, ...]  # the parts that weighed most
-    disguises: tuple[str, ...]  # how words were hidden
-
+from typing import Any, BinaryIO
 
 # How words are hidden, as `ml.normalise` names it. Loudness is no disguise.
 DISGUISES = ("lookalikes", "invisible", "spaced", "leet")
 
-_loaded: list[Classifier] = []
 
-
-def begin() -> None:
-    """Be nobody's but policy's: end with it, and not by the terminal's Ctrl-C before it."""
+def main() -> None:
+    """Answer until the input ends."""
+    # The terminal's Ctrl-C is for the process that asks; this one ends with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # One batch at a time on one core; more threads would only cost memory.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    # What a library prints must not be taken for an answer.
+    sys.stdout = sys.stderr
+    from ml.errors import ModelRefused
+
+    directory, verification_key = json.loads(next(questions))["load"]
+    try:
+        classifier = _load(Path(directory), verification_key.encode())
+    except (ModelRefused, ValueError) as error:
+        _answer(answers, {"refused": f"{type(error).__name__}: {error}"})
+        return
+    # The first batch pays for what is made lazily; let it be this one.
+    classifier.judge(["Your parcel arrives tomorrow.", "طردك يصل غدًا."])
+    manifest = classifier.manifest
+    _answer(
+        answers,
+        {
+            "model_id": f"{manifest.created[:10]} {manifest.version}",
+            "thresholds": manifest.thresholds.as_data(),
+        },
+    )
+    for line in questions:
+        match json.loads(line):
+            case {"read": texts}:
+                _answer(answers, _read(classifier, texts))
+            case {"explain": text}:
+                _answer(answers, _explain(classifier, text))
 
 
-def load(directory: str, verification_key: bytes) -> Loaded:
-    """Load the model. `verification_key` is the PEM of an Ed25519 public key.
-
-    Raises ModelRefused, before anything of the model is unpickled.
-    """
+def _load(directory: Path, verification_key: bytes) -> Any:
+    """Raises ModelRefused before anything is unpickled, and ValueError for a bad key."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    from ml import errors
     from ml.classifier import Classifier
 
     key = load_pem_public_key(verification_key)
     if not isinstance(key, Ed25519PublicKey):
-        raise ModelRefused("The key that verifies the model is not an Ed25519 key.")
-    try:
-        classifier = Classifier.load(Path(directory), key)
-    except errors.ModelRefused as error:
-        raise ModelRefused(str(error)) from None
-    # The first batch pays for what is compiled and allocated lazily; let it be this one.
-    classifier.judge(["Your parcel arrives tomorrow.", "طردك يصل غدًا."])
-    _loaded[:] = [classifier]
-    manifest = classifier.manifest
-    model_id = f"{manifest.created[:10]} {manifest.version}"
-    return Loaded(Model(model_id, manifest.thresholds.as_data()), os.getpid())
+        raise ValueError("the key that verifies the model is not an Ed25519 key")
+    return Classifier.load(directory, key)
 
 
-def read(texts: Sequence[str]) -> list[Opinion | None]:
-    """An opinion of each text; None where the model abstains: too little text, unknown script."""
+def _read(classifier: Any, texts: Sequence[str]) -> list[Any]:
+    """For each text: promotional, scam, whether its language is known; null: it abstains."""
     from ml.judgement import UNKNOWN_LANGUAGE
 
     return [
         None
         if judgement.abstention
-        else Opinion(judgement.promotional, judgement.scam, judgement.language != UNKNOWN_LANGUAGE)
-        for judgement in _loaded[0].judge(texts)
+        else [judgement.promotional, judgement.scam, judgement.language != UNKNOWN_LANGUAGE]
+        for judgement in classifier.judge(texts)
     ]
 
 
-def explain(text: str) -> Explanation:
-    """What an opinion of this text rests on."""
+def _explain(classifier: Any, text: str) -> dict[str, Any]:
+    """Where the classifier looked most, and how words were hidden."""
     from ml.normalise import views
 
-    explained = _loaded[0].explain(text)
-    return Explanation(
-        tuple(Span(span.start, span.end) for span in explained.spans),
-        tuple(sign for sign in views(text).evidence if sign in DISGUISES),
-    )
+    return {
+        "spans": [[span.start, span.end] for span in classifier.explain(text).spans],
+        "disguises": [sign for sign in views(text).evidence if sign in DISGUISES],
+    }
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(0)
+def _answer(answers: BinaryIO, answer: Any) -> None:
+    answers.write(json.dumps(answer).encode() + b"\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

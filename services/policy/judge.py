@@ -9,30 +9,43 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from multiprocessing import get_context
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple
 
 from ml.normalise import normalised_key
 from services.kit.clock import Clock
-from services.policy import classifier_process as worker
+from services.policy.domain.evidence import Span
 from services.policy.domain.verdicts import Model, Opinion
 from services.policy.errors import model_unavailable
 
-R = TypeVar("R")
-
 log = logging.getLogger(__name__)
 
+PROGRAM: Final = "services.policy.classifier_process"
+LOAD_SECONDS_MAX: Final = 60.0
+RESTART_SECONDS_MIN: Final = 0.2
+RESTART_SECONDS_MAX: Final = 10.0
 # About 250 bytes each.
-OPINIONS_REMEMBERED_MAX = 50_000
-LOAD_SECONDS_MAX = 60.0
-RESTART_SECONDS_MIN = 0.2
-RESTART_SECONDS_MAX = 10.0
+OPINIONS_REMEMBERED_MAX: Final = 50_000
+_ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
+
+
+class ModelRefused(Exception):
+    """The model is not as it was released, not released under our key, or does not fit."""
+
+
+class Explanation(NamedTuple):
+    """What an opinion rests on."""
+
+    spans: tuple[Span, ...]  # the parts that weighed most
+    disguises: tuple[str, ...]  # how words were hidden
+
+
+class _Broken(Exception):
+    """The process died or hangs."""
 
 
 class Judge:
@@ -46,51 +59,52 @@ class Judge:
         self._verification_key = verification_key
         self._clock = clock
         self._timeout_seconds = timeout_seconds
-        self._pool: ProcessPoolExecutor | None = None
+        self._process: _Process | None = None
         self._restart: asyncio.Task[None] | None = None
         self._model = Model("", {})
         # An opinion is the model's: they are forgotten with it.
         self._opinions: dict[bytes, Opinion | None] = {}
-        self.process_id = 0
 
     async def open(self) -> None:
-        """Start the process and load the model. Raises worker.ModelRefused for one that was not
-        released under our key, or that was changed since.
-        """
-        # A fresh interpreter: a fork of this one would carry gRPC's threads and sockets along.
-        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=worker.begin)
+        """Start the process and load the model. Raises ModelRefused."""
+        process = await _Process.start()
         try:
-            loaded = await asyncio.wait_for(
-                asyncio.get_running_loop().run_in_executor(
-                    pool, worker.load, str(self._directory), self._verification_key
-                ),
+            loaded = await process.ask(
+                {"load": [str(self._directory), self._verification_key.decode()]},
                 LOAD_SECONDS_MAX,
             )
+            if "refused" in loaded:
+                raise ModelRefused(loaded["refused"])
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            await process.end()
             raise
-        if loaded.model != self._model:
+        model = Model(loaded["model_id"], loaded["thresholds"])
+        if model != self._model:
             self._opinions = {}
-            self._model = loaded.model
-        self._pool = pool
-        self.process_id = loaded.process_id
+            self._model = model
+        self._process = process
         log.info(
-            "classifier loaded",
-            extra={"model": self._model.model_id, "process_id": self.process_id},
+            "classifier loaded", extra={"model": model.model_id, "process_id": process.process_id}
         )
 
     async def close(self) -> None:
         """End the process."""
         if self._restart is not None:
             self._restart.cancel()
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            pool.shutdown(wait=False, cancel_futures=True)
+            await asyncio.wait([self._restart])
+        if self._process is not None:
+            process, self._process = self._process, None
+            await process.end()
 
     @property
     def model(self) -> Model:
         """The model that is loaded, or was last."""
         return self._model
+
+    @property
+    def process_id(self) -> int | None:
+        """The id of the classifier's process; None while there is none."""
+        return self._process.process_id if self._process else None
 
     async def read(self, texts: Sequence[str]) -> list[Opinion | None]:
         """An opinion of each text, None where the classifier abstains.
@@ -99,16 +113,23 @@ class Judge:
         """
         keys = [normalised_key(text) for text in texts]
         remembered = self._opinions
-        unread = {key: text for key, text in zip(keys, texts, strict=True) if key not in remembered}
         # What this batch needs stays at hand, whatever others forget meanwhile.
         opinions = {key: remembered[key] for key in keys if key in remembered}
+        unread = {key: text for key, text in zip(keys, texts, strict=True) if key not in opinions}
         if unread:
-            model = self._model
-            read = await self._ask(worker.read, list(unread.values()))
-            opinions |= dict(zip(unread, read, strict=True))
-            if model is self._model:
-                self._remember(zip(unread, read, strict=True))
+            answer = await self._ask({"read": list(unread.values())})
+            for key, said in zip(unread, answer, strict=True):
+                opinions[key] = None if said is None else Opinion(*said)
+            if remembered is self._opinions:
+                self._remember((key, opinions[key]) for key in unread)
         return [opinions[key] for key in keys]
+
+    async def explain(self, text: str) -> Explanation:
+        """What an opinion of this text rests on. Raises as `read` does."""
+        answer = await self._ask({"explain": text})
+        return Explanation(
+            tuple(Span(*span) for span in answer["spans"]), tuple(answer["disguises"])
+        )
 
     def _remember(self, opinions: Iterable[tuple[bytes, Opinion | None]]) -> None:
         self._opinions.update(opinions)
@@ -116,54 +137,91 @@ class Judge:
             # The oldest goes; what is still in use is read again once.
             del self._opinions[next(iter(self._opinions))]
 
-    async def explain(self, text: str) -> worker.Explanation:
-        """What an opinion of this text rests on. Raises as `read` does."""
-        return await self._ask(worker.explain, text)
-
-    async def _ask(self, function: Callable[..., R], *arguments: Any) -> R:
-        pool = self._pool
-        if pool is None:
+    async def _ask(self, question: Any) -> Any:
+        process = self._process
+        if process is None:
             raise model_unavailable()
         try:
-            return await asyncio.wait_for(
-                asyncio.get_running_loop().run_in_executor(pool, function, *arguments),
-                self._timeout_seconds,
-            )
-        except BrokenExecutor:
-            log.error("the classifier's process died", extra={"process_id": self.process_id})
-        except TimeoutError:
-            log.error("the classifier hangs", extra={"process_id": self.process_id})
-        except RuntimeError:
-            # The pool was shut down while this call was on its way in.
-            if pool is self._pool:
-                raise
-        self._start_again(pool)
-        raise model_unavailable()
+            return await process.ask(question, self._timeout_seconds)
+        except _Broken as error:
+            if self._process is process:  # Nobody else noticed before.
+                log.error("%s", error, extra={"process_id": process.process_id})
+                self._process = None
+                # In a context of its own: the restart is nobody's call.
+                self._restart = asyncio.get_running_loop().create_task(
+                    self._start_again(process), context=contextvars.Context()
+                )
+            raise model_unavailable() from None
 
-    def _start_again(self, broken: ProcessPoolExecutor) -> None:
-        if self._pool is not broken:
-            return  # Somebody else noticed before.
-        self._pool = None
-        try:
-            os.kill(self.process_id, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        broken.shutdown(wait=False, cancel_futures=True)
-        # In a context of its own: the restart is nobody's call.
-        self._restart = asyncio.get_running_loop().create_task(
-            self._reopen(), context=contextvars.Context()
-        )
-
-    async def _reopen(self) -> None:
+    async def _start_again(self, broken: _Process) -> None:
+        await broken.end()
         pause_seconds = RESTART_SECONDS_MIN
         while True:
             try:
                 await self.open()
                 return
-            except (BrokenExecutor, TimeoutError, OSError, worker.ModelRefused) as error:
+            except (_Broken, OSError, ModelRefused) as error:
                 log.error(
                     "the classifier cannot be started",
                     extra={"error": error, "again_in_seconds": pause_seconds},
                 )
             await self._clock.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, RESTART_SECONDS_MAX)
+
+
+class _Process:
+    """A running `classifier_process`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._questions = process.stdin
+        self._answers = process.stdout
+        self._turn = asyncio.Lock()
+        self.process_id = process.pid
+
+    @classmethod
+    async def start(cls) -> _Process:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                PROGRAM,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_ANSWER_BYTES_MAX,
+            )
+        )
+
+    async def ask(self, question: Any, timeout_seconds: float) -> Any:
+        """The answer. Raises _Broken; then this process is of no more use."""
+        # Whoever asks may go away; the answer is read all the same, or the next would get it.
+        return await asyncio.shield(self._exchange(question, timeout_seconds))
+
+    async def _exchange(self, question: Any, timeout_seconds: float) -> Any:
+        async with self._turn:
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    self._questions.write(json.dumps(question).encode() + b"\n")
+                    await self._questions.drain()
+                    answer = await self._answers.readline()
+            except TimeoutError:
+                self._kill()
+                raise _Broken("the classifier hangs") from None
+            except OSError:
+                answer = b""
+            if not answer:
+                raise _Broken("the classifier's process died")
+            return json.loads(answer)
+
+    async def end(self) -> None:
+        """End the process, whatever it does."""
+        self._kill()
+        await self._process.wait()
+
+    def _kill(self) -> None:
+        try:
+            self._process.kill()
+        except ProcessLookupError:
+            pass
