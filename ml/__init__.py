@@ -1,0 +1,1 @@
+"""The classifier of Hudhud: its corpus, its features, how it is trained, measured and released."""

@@ -1,0 +1,1 @@
+"""Messages written for Hudhud: patterns by language and class, and their expansion."""

@@ -1,0 +1,97 @@
+"""How real writing varies: currencies, endings, capitals, abbreviations, slips of the thumb."""
+
+import re
+from random import Random
+
+from ml.corpus.fill import fill
+from ml.corpus.patterns import Language, Manner
+
+_LINK_LIKE = re.compile(r"/|\..")
+_SLIPS = {"transactional": 0.04, "promotional": 0.05, "scam": 0.13, "personal": 0.12}
+_CAPITALS = {"transactional": 0.04, "promotional": 0.06, "scam": 0.08, "personal": 0.03}
+_SMALL_LETTERS = {"transactional": 0.05, "promotional": 0.04, "scam": 0.14, "personal": 0.35}
+
+
+def currencies_exchanged(pattern: str, manner: Manner, random: Random) -> str:
+    """Another currency throughout a pattern, at times, so that no wording is tied to one."""
+    local = any(name in pattern.lower() for name in manner.payments_of_one_country)
+    if local or random.random() > 0.35:
+        return pattern
+    other = random.choice(manner.currencies)
+    return re.sub(r"\{(?:" + "|".join(manner.currencies) + r")\}", f"{{{other}}}", pattern)
+
+
+def varied(text: str, label: str, language: Language, random: Random) -> str:
+    """The message as one of many writers would have put it."""
+    if label == "personal":
+        text = _as_people_write(text, language, random)
+    else:
+        text = _as_businesses_write(text, label, language, random)
+    draw = random.random()
+    if draw < _CAPITALS[label]:
+        text = " ".join(
+            word if _LINK_LIKE.search(word) else word.upper() for word in text.split(" ")
+        )
+    elif draw < _CAPITALS[label] + _SMALL_LETTERS[label]:
+        text = text.lower()
+    if random.random() < _SLIPS[label]:
+        text = _slipped(text, random)
+    return re.sub(r" +", " ", text).strip()
+
+
+def _as_people_write(text: str, language: Language, random: Random) -> str:
+    manner = language.manner
+    if random.random() < 0.30:
+        text = fill(random.choice(manner.openings), language.slots, random) + " " + text
+    if random.random() < 0.25:
+        text = text.rstrip() + " " + fill(random.choice(manner.closings), language.slots, random)
+    if random.random() < 0.22:
+        text = text.rstrip() + random.choice((" ", "")) + fill("{emoji}", language.slots, random)
+    if random.random() < 0.45:
+        for long, short in manner.abbreviations:
+            if random.random() < 0.6:
+                text = re.sub(rf"(?i)\b{long}\b", short, text)
+    if random.random() < 0.25:
+        text = re.sub(r"[.,!?'؟،]", "", text)
+    if random.random() < 0.10:
+        text = re.sub(
+            r"([aeiouyاوي])(\W*)$", lambda match: match[1] * random.randint(2, 5) + match[2], text
+        )
+    return text
+
+
+def _as_businesses_write(text: str, label: str, language: Language, random: Random) -> str:
+    tails = language.manner.tails[label]
+    if random.random() < 0.22 and len(text) > 25:
+        for tail in random.sample(tails, random.choice((1, 1, 2))):
+            gap = ". " if text[-1].isalnum() and "/" not in text and random.random() < 0.3 else " "
+            text = (
+                text.rstrip() + random.choice((gap, gap, "\n")) + fill(tail, language.slots, random)
+            )
+    if label == "promotional" and random.random() < 0.12:
+        emoji = fill("{emoji_sale}", language.slots, random)
+        text = random.choice((f"{emoji} {text}", f"{text} {emoji}"))
+    if random.random() < 0.06:
+        text = re.sub(r"\.( |$)", r"\1", text)
+    if random.random() < 0.05:
+        text = text.replace(": ", ":").replace(". ", ".")
+    return text
+
+
+def _slipped(text: str, random: Random) -> str:
+    """One letter swapped, dropped or doubled in one longer word."""
+    words = text.split(" ")
+    longer = [index for index, word in enumerate(words) if word.isalpha() and len(word) > 4]
+    if not longer:
+        return text
+    index = random.choice(longer)
+    word = words[index]
+    at = random.randint(1, len(word) - 2)
+    words[index] = random.choice(
+        (
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+            word[:at] + word[at + 1 :],
+            word[:at] + word[at] + word[at:],
+        )
+    )
+    return " ".join(words)

@@ -1,0 +1,37 @@
+"""Why a model is refused: each reason its own class, with a message an operator can act on."""
+
+
+class ModelRefused(Exception):
+    """A model that is not loaded. Nothing of it has been unpickled."""
+
+
+class ModelMissing(ModelRefused):
+    """A file of the model is not there."""
+
+
+class ManifestMalformed(ModelRefused):
+    """The manifest is not what a manifest should be."""
+
+
+class SignedByAnotherKey(ModelRefused):
+    """The manifest names a key other than the one we trust."""
+
+
+class SignatureInvalid(ModelRefused):
+    """The manifest is not what was signed."""
+
+
+class DigestMismatch(ModelRefused):
+    """The model file is not the one the manifest describes."""
+
+
+class LibrariesDiffer(ModelRefused):
+    """The model was trained with other versions of the libraries that unpickle it."""
+
+
+class FeaturesDiffer(ModelRefused):
+    """The model was trained with another featuriser than this one."""
+
+
+class KeyUnreadable(Exception):
+    """A key file that holds no Ed25519 key in PEM."""

@@ -1,0 +1,211 @@
+"""Trains a model from the corpus, and from further files where there are any.
+
+First the model is fitted once for each fold without that fold: those fits tell how good it is on
+patterns it has not seen, calibrate its probabilities (one temperature; Guo et al. 2017) and set its
+thresholds. Then it is fitted on everything.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from ml.corpus.expand import Message, Shares, expand
+from ml.corpus.patterns import FOLDS
+from ml.corpus.patterns import digest as corpus_digest
+from ml.data import Row
+from ml.evaluate import Asked, Judged, judge_all, measure
+from ml.examples import Example, from_corpus, from_rows, weights
+from ml.features import MessageFeatures
+from ml.judge import Judge
+from ml.judgement import LABELS, Judgement
+from ml.release import recipe_digest
+from ml.thresholds import Thresholds
+
+FALSE_POSITIVE_TARGET = 0.005  # of innocent messages of any language, in unseen patterns
+_DIRECT_MIN = 0.6
+_REVIEW_TARGET = 0.03
+
+Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The settings of a training."""
+
+    seed: int = 1
+    shares: Shares = field(default_factory=Shares)
+    bucket_bits: int = 18
+    words_weight: float = 1.5
+    inverse_regularisation: float = 5.0
+    iterations_max: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training gave: the fitted pipelines, and what the manifest tells about them."""
+
+    models: dict[str, Any]
+    languages: tuple[str, ...]
+    thresholds: Thresholds
+    metrics: list[dict[str, Any]]
+    described: dict[str, Any]
+
+
+def training_digest(recipe: Recipe, data: Sequence[Path]) -> str:
+    """SHA-256 of everything that decides the outcome: code, corpus, settings and further files."""
+    whole = hashlib.sha256(f"{recipe_digest()} {corpus_digest()} {recipe}".encode())
+    for path in data:
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def train(
+    recipe: Recipe, rows: Sequence[Row], data: Sequence[Path], progress: Progress
+) -> Training:
+    """Trains a model. The same recipe, corpus and rows give the same model.
+
+    `data` names the files the rows came from. Raises CorpusError.
+    """
+    steps = FOLDS + 4
+    progress("expanding the corpus", 0, steps)
+    messages = expand(recipe.seed, recipe.shares)
+    examples = from_corpus(messages) + from_rows(rows)
+    progress(f"reading {len(examples):,} examples", 1, steps)
+    features = MessageFeatures(recipe.bucket_bits, words_weight=recipe.words_weight)
+    matrix = _features_of(features, [example.text for example in examples])
+    fold = np.array([example.fold for example in examples])
+    progress("learning the languages", 2, steps)
+    languages = Pipeline(
+        [("features", features), ("languages", _fit_languages(matrix, examples, recipe))]
+    )
+    held_out = []
+    for held in range(FOLDS):
+        progress(f"learning without part {held + 1} of {FOLDS}", 3 + held, steps)
+        kept = fold != held
+        model = _fit_labels(
+            matrix[kept], [example for example in examples if example.fold != held], recipe
+        )
+        held_out.append(
+            (Pipeline([("features", features), ("labels", model)]), asked_of(messages, rows, held))
+        )
+    temperature = _temperature(held_out)
+    unseen = []
+    for labels, asked in held_out:
+        _cool(labels[-1], temperature)
+        unseen += judge_all(Judge(labels, languages), asked)
+    thresholds = choose_thresholds(unseen)
+    progress("learning from all of them", FOLDS + 3, steps)
+    labels = Pipeline([("features", features), ("labels", _fit_labels(matrix, examples, recipe))])
+    _cool(labels[-1], temperature)
+    progress("done", steps, steps)
+    return Training(
+        models={"labels": labels, "languages": languages},
+        languages=tuple(languages[-1].classes_),
+        thresholds=thresholds,
+        metrics=[row.as_data() for row in measure(unseen, thresholds, by="language")],
+        described={
+            "seed": recipe.seed,
+            "digest": training_digest(recipe, data),
+            "corpus_digest": corpus_digest(),
+            "corpus_messages": len(messages),
+            "data": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in data},
+            "data_messages": len(rows),
+            "temperature": round(temperature, 4),
+        },
+    )
+
+
+def asked_of(messages: Sequence[Message], rows: Sequence[Row], fold: int) -> list[Asked]:
+    """The labelled messages of one fold, from the corpus and from files."""
+    asked = [Asked(message.text, message.language, message.label, message.section)
+             for message in messages if message.fold == fold]  # fmt: skip
+    return asked + [Asked.of_row(row) for row in rows if row.label and row.fold == fold]
+
+
+def choose_thresholds(unseen: Sequence[Judged]) -> Thresholds:
+    """Thresholds that keep the share of the innocent stopped under the target in every language."""
+    direct = max(
+        _DIRECT_MIN, _threshold(unseen, lambda judgement: judgement.unwanted, FALSE_POSITIVE_TARGET)
+    )
+    strict = FALSE_POSITIVE_TARGET / 5
+    return Thresholds(
+        direct=direct,
+        direct_unknown_language=round(1 - (1 - direct) / 5, 4),
+        marketing_scam=max(0.9, _threshold(unseen, lambda judgement: judgement.scam, strict)),
+        reply_scam=max(0.9, _threshold(unseen, lambda judgement: judgement.scam, strict)),
+        reply_promotional=max(
+            0.97, _threshold(unseen, lambda judgement: judgement.promotional, strict)
+        ),
+        template=direct,
+        template_review=min(
+            direct, _threshold(unseen, lambda judgement: judgement.unwanted, _REVIEW_TARGET)
+        ),
+    )
+
+
+def _threshold(unseen: Sequence[Judged], of: Callable[[Judgement], float], target: float) -> float:
+    """The least probability, in hundredths, that at most `target` of the innocent reach."""
+    innocent: dict[str, list[float]] = {}
+    for item in unseen:
+        if item.innocent:
+            innocent.setdefault(item.language, []).append(of(item.judgement))
+    worst = max(float(np.quantile(scores, 1 - target)) for scores in innocent.values())
+    return min(ceil(worst * 100 + 0.5) / 100, 0.99)
+
+
+def _features_of(features: MessageFeatures, texts: Sequence[str]) -> csr_matrix:
+    matrix = features.transform(texts)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _fit_labels(
+    matrix: csr_matrix, examples: Sequence[Example], recipe: Recipe
+) -> LogisticRegression:
+    model = LogisticRegression(C=recipe.inverse_regularisation, max_iter=recipe.iterations_max)
+    return model.fit(
+        matrix, [example.label for example in examples], sample_weight=weights(examples)
+    )
+
+
+def _fit_languages(
+    matrix: csr_matrix, examples: Sequence[Example], recipe: Recipe
+) -> LogisticRegression:
+    known = [at for at, example in enumerate(examples) if example.language]
+    model = LogisticRegression(C=recipe.inverse_regularisation, max_iter=recipe.iterations_max // 2)
+    model.fit(matrix[known], [examples[at].language for at in known])
+    model.coef_ = np.asfortranarray(model.coef_, np.float32)
+    return model
+
+
+def _cool(model: LogisticRegression, temperature: float) -> None:
+    """Calibrates a fitted model in place; rows of its weights stay contiguous by column."""
+    model.coef_ = np.asfortranarray(model.coef_ / temperature, np.float32)
+    model.intercept_ = model.intercept_ / temperature
+
+
+def _temperature(held_out: Sequence[tuple[Pipeline, Sequence[Asked]]]) -> float:
+    """What to divide scores by, so that probabilities are right on average in unseen patterns."""
+    scores, right = [], []
+    for pipeline, asked in held_out:
+        certain = [item for item in asked if item.label in LABELS]
+        order = [list(pipeline.classes_).index(label) for label in LABELS]
+        scores.append(pipeline.decision_function([item.text for item in certain])[:, order])
+        right += [LABELS.index(item.label) for item in certain]
+    together = np.vstack(scores)
+
+    def loss(temperature: float) -> float:
+        cooled = together / temperature
+        total = np.logaddexp.reduce(cooled, axis=1)
+        return float(np.mean(total - cooled[np.arange(len(right)), right]))
+
+    return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
