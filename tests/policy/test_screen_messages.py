@@ -1,0 +1,475 @@
+"""ScreenMessages: what may go, what may not, what makes no sense; one answer for one id."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from hudhud.clearance.v1 import clearance_pb2
+from hudhud.content.v1 import content_pb2
+from hudhud.policy.v1 import policy_service_pb2 as pb
+from services.kit.client import PeerFault
+from services.kit.errors import Refusal
+from services.kit.signing import VerifyingKey
+from tests.policy.house import House, Replica, keys_of
+from tests.policy.parties import (
+    AUTHENTICATION,
+    MARKETING,
+    OFFER,
+    OFFER_ARABIC,
+    RECEIPT,
+    RECEIPT_ARABIC,
+    REPLY,
+    SCAM,
+    SERVICE,
+    TEMPLATE,
+    UTILITY,
+    Business,
+    Person,
+    codes,
+    filled_in,
+    text,
+)
+
+
+async def test_a_clearance_says_what_was_asked_and_is_signed(
+    business: Business, person: Person
+) -> None:
+    item = business.item(person, RECEIPT)
+    allowed = await business.allowed(item)
+    assert allowed.category == UTILITY
+
+    anyone = await business.replica.anyone()
+    keys = keys_of(await anyone.ListVerificationKeys(pb_keys()))
+    signed = allowed.clearance
+    key = VerifyingKey(keys[signed.key_id])
+    assert key.verify("hudhud.clearance.v1", signed.clearance, signed.signature)
+    assert not key.verify("hudhud.clearance.v1", signed.clearance + b"\0", signed.signature)
+
+    clearance = clearance_pb2.Clearance.FromString(signed.clearance)
+    assert clearance.message_id == item.message_id
+    assert clearance.business_id == item.business_id
+    assert clearance.contact_id == item.contact_id
+    assert clearance.kind == item.kind
+    assert clearance.category == UTILITY
+    assert clearance.template_id == ""
+    assert clearance.screening == clearance_pb2.SCREENING_PLATFORM
+    assert clearance.commitment == item.commitment
+    now = business.replica.house.clock.now()
+    assert clearance.issue_time.ToDatetime(now.tzinfo) == now
+    assert clearance.expire_time.seconds - clearance.issue_time.seconds == 600
+
+
+def pb_keys() -> Any:
+    from hudhud.policy.v1 import verification_key_pb2
+
+    return verification_key_pb2.ListVerificationKeysRequest()
+
+
+@pytest.mark.parametrize("body", [RECEIPT, RECEIPT_ARABIC])
+async def test_what_a_person_asked_for_may_go(
+    business: Business, person: Person, body: str
+) -> None:
+    await business.allowed(business.item(person, body))
+
+
+@pytest.mark.parametrize(("body", "language"), [(OFFER, "en"), (OFFER_ARABIC, "ar")])
+async def test_an_advertisement_declared_as_utility_is_blocked_with_evidence(
+    business: Business, person: Person, body: str, language: str
+) -> None:
+    evidence = await business.blocked(business.item(person, body))
+    assert codes(evidence)[0] == "PROMOTIONAL_CONTENT"
+    assert evidence[0].witness.startswith("classifier ")
+    assert ("marketing" if language == "en" else "تسويقية") in evidence[0].message
+    assert evidence[0].spans
+    for span in evidence[0].spans:
+        assert 0 <= span.start < span.end <= len(body)
+
+
+async def test_marketing_goes_where_it_is_wanted_and_no_longer_once_it_is_not(
+    business: Business, person: Person
+) -> None:
+    def advertisement() -> pb.ScreenItem:
+        return business.item(person, OFFER, category=MARKETING)
+
+    device = await person.device()
+    business_id = str(business.business_id)
+    assert codes(await business.blocked(advertisement())) == ["NO_MARKETING_CONSENT"]
+    await device.GrantConsent(pb.GrantConsentRequest(business_id=business_id))
+    assert (await business.allowed(advertisement())).category == MARKETING
+    await device.WithdrawConsent(pb.WithdrawConsentRequest(business_id=business_id))
+    assert codes(await business.blocked(advertisement())) == ["NO_MARKETING_CONSENT"]
+
+
+async def test_a_block_stops_everything(business: Business, person: Person) -> None:
+    device = await person.device()
+    business_id = str(business.business_id)
+    await device.BlockBusiness(pb.BlockBusinessRequest(business_id=business_id))
+    for item in (
+        business.item(person, RECEIPT),
+        business.item(person, "Yes, we are open until nine.", REPLY),
+    ):
+        assert codes(await business.blocked(item)) == ["RECIPIENT_DECLINED"]
+    await business.allowed(business.item(Person(business.replica), RECEIPT))
+    await device.UnblockBusiness(pb.UnblockBusinessRequest(business_id=business_id))
+    await business.allowed(business.item(person, RECEIPT))
+
+
+async def test_scam_is_stopped_whatever_it_is_declared_as(
+    business: Business, person: Person
+) -> None:
+    device = await person.device()
+    await device.GrantConsent(pb.GrantConsentRequest(business_id=str(business.business_id)))
+    for item in (
+        business.item(person, SCAM),
+        business.item(person, SCAM, category=MARKETING),
+        business.item(person, SCAM, REPLY),
+    ):
+        assert "SCAM_CONTENT" in codes(await business.blocked(item))
+
+
+async def test_a_reply_may_speak_of_prices(business: Business, person: Person) -> None:
+    answer = (
+        "Yes, the blue one is still in stock. It is 25,000 this week and we can keep it for you."
+    )
+    allowed = await business.allowed(business.item(person, answer, REPLY))
+    assert allowed.category == SERVICE
+
+
+async def test_an_authentication_message_brings_a_code(business: Business, person: Person) -> None:
+    code = "482193 is your code for signing in. Do not give it to anybody."
+    allowed = await business.allowed(business.item(person, code, category=AUTHENTICATION))
+    assert allowed.category == AUTHENTICATION
+    without = business.item(person, "Please confirm that it was you.", category=AUTHENTICATION)
+    assert "CATEGORY_MISMATCH" in codes(await business.blocked(without))
+
+
+async def test_hidden_words_are_read_and_told(business: Business, person: Person) -> None:
+    disguised = OFFER.replace("SALE", "S\u200bA\u200bL\u200bE").replace("OFF", "О\u200bFF")
+    assert "DISGUISED_TEXT" in codes(await business.blocked(business.item(person, disguised)))
+
+
+async def test_the_words_of_buttons_are_read_too(business: Business, person: Person) -> None:
+    content = content_pb2.Content(
+        interactive=content_pb2.Interactive(
+            body="Your order 90213 has arrived.",
+            buttons=content_pb2.Buttons(
+                buttons=[
+                    content_pb2.Button(choice_id=str(number), label=label)
+                    for number, label in enumerate(
+                        ["70% OFF everything!", "Buy one get one free", "Mega sale, shop now!"]
+                    )
+                ]
+            ),
+        )
+    )
+    assert "PROMOTIONAL_CONTENT" in codes(await business.blocked(business.item(person, content)))
+
+
+# --- What makes no sense ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"content": text("").SerializeToString()}, "TEXT_EMPTY"),
+        ({"content": text(" \n ").SerializeToString()}, "TEXT_EMPTY"),
+        ({"content": text("a" * 4097).SerializeToString()}, "TEXT_TOO_LONG"),
+        ({"content": b"\xff\xff"}, "CONTENT_MALFORMED"),
+        (
+            {"content": content_pb2.Content().SerializeToString() or b"\x50\x00"},
+            "CONTENT_MALFORMED",
+        ),
+        (
+            {
+                "content": content_pb2.Content(
+                    choice=content_pb2.Choice(choice_id="1")
+                ).SerializeToString()
+            },
+            "CONTENT_MALFORMED",
+        ),
+        ({"kind": TEMPLATE, "category": 0}, "CONTENT_MALFORMED"),
+        ({"category": 0}, "CATEGORY_REQUIRED"),
+        ({"category": SERVICE}, "CATEGORY_NOT_ALLOWED"),
+        ({"kind": REPLY, "category": UTILITY}, "CATEGORY_NOT_ALLOWED"),
+        ({"commitment": b"\0" * 32}, "COMMITMENT_MISMATCH"),
+        ({"contact_id": "c_" + "a" * 55}, "UNKNOWN_CONTACT"),
+        ({"contact_id": "+963944123456"}, "INVALID_FIELD"),
+        ({"message_id": "7"}, "INVALID_FIELD"),
+        ({"kind": 77}, "INVALID_FIELD"),
+        ({"franking_key": b"short"}, "INVALID_FIELD"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_a_reason(
+    business: Business, person: Person, said: dict[str, Any], reason: str
+) -> None:
+    content = said.pop("content", text(RECEIPT).SerializeToString())
+    assert await business.refused(business.item(person, content, **said)) == reason
+
+
+async def test_a_contact_of_another_business_is_unknown(business: Business, person: Person) -> None:
+    other = Business(business.replica)
+    item = business.item(person, RECEIPT, contact_id=other.contact_id(person))
+    assert await business.refused(item) == "UNKNOWN_CONTACT"
+
+
+async def test_a_business_may_screen_only_its_own(business: Business, person: Person) -> None:
+    stub = await business.stub()
+    other = Business(business.replica)
+    response = await stub.ScreenMessages(
+        pb.ScreenMessagesRequest(
+            items=[business.item(person, RECEIPT), other.item(person, RECEIPT)]
+        )
+    )
+    own, others = response.outcomes
+    assert own.WhichOneof("outcome") == "allowed"
+    assert others.refusal.reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_one_bad_message_never_fails_the_others(business: Business, person: Person) -> None:
+    outcomes = await business.screen(
+        business.item(person, RECEIPT),
+        business.item(person, RECEIPT, message_id="nonsense"),
+        business.item(person, OFFER),
+        business.item(person, RECEIPT, commitment=b"\0" * 32),
+        business.item(person, RECEIPT_ARABIC),
+    )
+    assert [outcome.WhichOneof("outcome") for outcome in outcomes] == [
+        "allowed",
+        "refusal",
+        "blocked",
+        "refusal",
+        "allowed",
+    ]
+
+
+async def test_an_empty_request_is_refused_as_a_whole(business: Business) -> None:
+    edge = await business.replica.service()
+    with pytest.raises(PeerFault, match="INVALID_FIELD"):
+        await edge.ScreenMessages(pb.ScreenMessagesRequest())
+    messaging = await business.replica.service("messaging")
+    with pytest.raises(PeerFault, match="CALLER_NOT_ALLOWED"):
+        await messaging.ScreenMessages(pb.ScreenMessagesRequest())
+
+
+# --- One id, one answer -----------------------------------------------------------------------
+
+
+async def test_the_same_message_again_gets_the_first_answer(
+    business: Business, person: Person
+) -> None:
+    item = business.item(person, RECEIPT)
+    first = await business.allowed(item)
+    business.replica.house.clock.advance(60)
+    assert await business.allowed(item) == first
+    advertisement = business.item(person, OFFER)
+    assert await business.blocked(advertisement) == await business.blocked(advertisement)
+
+
+async def test_another_message_under_the_same_id_is_refused(
+    business: Business, person: Person
+) -> None:
+    item = business.item(person, RECEIPT)
+    await business.allowed(item)
+    for other in (
+        business.item(person, RECEIPT_ARABIC, message_id=item.message_id),
+        business.item(person, RECEIPT, message_id=item.message_id),  # another franking key
+        business.item(Person(business.replica), RECEIPT, message_id=item.message_id),
+        business.item(person, OFFER, category=MARKETING, message_id=item.message_id),
+    ):
+        assert await business.refused(other) == "MESSAGE_ID_REUSED"
+    # Ids are the business's own.
+    another = Business(business.replica)
+    await another.allowed(another.item(person, RECEIPT, message_id=item.message_id))
+
+
+async def test_equal_ids_in_one_batch(business: Business, person: Person) -> None:
+    item = business.item(person, RECEIPT)
+    other = business.item(person, RECEIPT_ARABIC, message_id=item.message_id)
+    first, again, reused = await business.screen(item, item, other)
+    assert first.WhichOneof("outcome") == "allowed"
+    assert again == first
+    assert reused.refusal.reason == "MESSAGE_ID_REUSED"
+
+
+async def test_a_clearance_that_ended_unused_is_given_anew_if_it_still_may_go(
+    business: Business, person: Person
+) -> None:
+    device = await person.device()
+    business_id = str(business.business_id)
+    await device.GrantConsent(pb.GrantConsentRequest(business_id=business_id))
+    items = [business.item(person, OFFER, category=MARKETING) for _ in range(2)]
+    first = await business.allowed(items[0])
+    business.replica.house.clock.advance(600)
+    renewed = await business.allowed(items[0])
+    assert renewed.clearance.clearance != first.clearance.clearance
+    assert await business.allowed(items[0]) == renewed
+    await device.WithdrawConsent(pb.WithdrawConsentRequest(business_id=business_id))
+    # It was given a moment ago, and is good until it ends.
+    assert await business.allowed(items[0]) == renewed
+    business.replica.house.clock.advance(600)
+    assert codes(await business.blocked(items[0])) == ["NO_MARKETING_CONSENT"]
+
+
+@pytest.fixture
+async def second(house: House, policy: Replica) -> AsyncIterator[Replica]:
+    """Another replica on the same database."""
+    async with house.replica() as replica:
+        yield replica
+
+
+async def test_replicas_that_screen_the_same_message_at_once_give_one_answer(
+    business: Business, person: Person, second: Replica
+) -> None:
+    replicas = (business.replica, second)
+    for _ in range(10):
+        item = business.item(person, RECEIPT)
+        other = business.item(person, RECEIPT_ARABIC, message_id=item.message_id)
+        answers = await asyncio.gather(
+            *(
+                business.screen(one, replica=replica)
+                for replica in replicas
+                for one in (item, other, item)
+            )
+        )
+        outcomes = [outcome for answer in answers for outcome in answer]
+        allowed = [one for one in outcomes if one.WhichOneof("outcome") == "allowed"]
+        reused = [one for one in outcomes if one.refusal.reason == "MESSAGE_ID_REUSED"]
+        assert len(allowed) + len(reused) == len(outcomes)
+        assert len({one.allowed.clearance.clearance for one in allowed}) == 1
+
+
+# --- Templates --------------------------------------------------------------------------------
+
+
+async def test_a_template_goes_with_its_parameters(business: Business, person: Person) -> None:
+    template = await business.submit(
+        "Hello {{name}}, your order {{order}} has left and arrives on {{day}}.",
+        {"name": "Layla", "order": "90213", "day": "Tuesday"},
+    )
+    item = business.use(person, template, name="Nour Haddad", order="77120", day="Sunday 4 May")
+    allowed = await business.allowed(item)
+    assert allowed.category == UTILITY
+    clearance = clearance_pb2.Clearance.FromString(allowed.clearance.clearance)
+    assert clearance.template_id == template.template_id
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Layla! MEGA SALE, 70% off everything in store this weekend, shop now and save big",
+        "Layla\nYour parcel",
+        "Layla http://win-prize.top/claim",
+        "Layla " * 40,
+    ],
+)
+async def test_a_parameter_must_not_speak(business: Business, person: Person, value: str) -> None:
+    template = await business.submit(
+        "Hello {{name}}, your order {{order}} has left our warehouse.",
+        {"name": "Layla", "order": "90213"},
+    )
+    evidence = await business.blocked(business.use(person, template, name=value, order="1"))
+    assert codes(evidence)[0] == "PARAMETER_ABUSE"
+
+
+async def test_a_link_is_welcome_where_the_example_has_one(
+    business: Business, person: Person
+) -> None:
+    template = await business.submit(
+        "Your parcel {{number}} is on its way. Follow it here: {{link}}",
+        {"number": "90213", "link": "https://parcels.example.com/t/90213"},
+    )
+    await business.allowed(
+        business.use(person, template, number="5", link="https://parcels.example.com/t/5")
+    )
+
+
+async def test_templates_that_are_not_theirs_or_not_filled_in_well(
+    business: Business, person: Person
+) -> None:
+    template = await business.submit(
+        "Your order {{order}} has left our warehouse.", {"order": "90213"}
+    )
+    good = filled_in(template, order="5")
+    other = Business(business.replica)
+    assert await other.refused(other.item(person, good, TEMPLATE)) == "UNKNOWN_TEMPLATE"
+
+    def changed(**fields: Any) -> pb.ScreenItem:
+        content = content_pb2.Content()
+        content.CopyFrom(good)
+        for name, value in fields.items():
+            setattr(content.template, name, value)
+        return business.item(person, content, TEMPLATE)
+
+    assert await business.refused(changed(template_id=str(uuid4()))) == "UNKNOWN_TEMPLATE"
+    assert await business.refused(changed(name="other")) == "UNKNOWN_TEMPLATE"
+    assert await business.refused(changed(template_id="7")) == "CONTENT_MALFORMED"
+    assert await business.refused(changed(rendered=OFFER)) == "CONTENT_MALFORMED"
+    assert await business.refused(business.use(person, template)) == "PARAMETER_MISSING"
+    extra = business.use(person, template, order="5", colour="blue")
+    assert await business.refused(extra) == "PARAMETER_UNKNOWN"
+    with_button = filled_in(template, order="5")
+    with_button.template.buttons.add(choice_id="1", label="70% off")
+    assert await business.refused(business.item(person, with_button, TEMPLATE)) == (
+        "CONTENT_MALFORMED"
+    )
+
+
+async def test_a_marketing_template_needs_consent(business: Business, person: Person) -> None:
+    template = await business.submit(
+        "Dear {{name}}, this week everything in store is 30% cheaper. Come and see!",
+        {"name": "Layla"},
+        category=MARKETING,
+        name="weekly_offer",
+    )
+    item = business.use(person, template, name="Nour")
+    assert codes(await business.blocked(item)) == ["NO_MARKETING_CONSENT"]
+    device = await person.device()
+    await device.GrantConsent(pb.GrantConsentRequest(business_id=str(business.business_id)))
+    again = business.use(person, template, name="Nour")
+    assert (await business.allowed(again)).category == MARKETING
+
+
+async def test_a_rejected_template_cannot_be_sent(business: Business, person: Person) -> None:
+    template = await business.submit(OFFER + " Dear {{name}}.", {"name": "Layla"})
+    item = business.use(person, template, name="Nour")
+    assert await business.refused(item) == "TEMPLATE_REJECTED"
+
+
+# --- What is kept -----------------------------------------------------------------------------
+
+
+async def test_no_text_of_a_message_is_kept(business: Business, person: Person) -> None:
+    mark = "Qasioun7731"
+    outcomes = await business.screen(
+        business.item(person, f"{mark} {RECEIPT}"), business.item(person, f"{OFFER} {mark}")
+    )
+    assert [one.WhichOneof("outcome") for one in outcomes] == ["allowed", "blocked"]
+    house = business.replica.house
+    tables = await house.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert {"verdicts", "templates", "reports"} <= {row["tablename"] for row in tables}
+    kept = 0
+    for row in tables:
+        lines = await house.rows(f'SELECT "{row["tablename"]}"::text FROM "{row["tablename"]}"')
+        kept += len(lines)
+        assert not any(mark in line[0] or mark.encode().hex() in line[0] for line in lines)
+    assert kept > 0
+    [counted] = await house.rows(
+        "SELECT count(*) FROM verdicts WHERE business_id = $1", UUID(str(business.business_id))
+    )
+    assert counted[0] == 2
+
+
+async def test_the_clock_of_a_refusal_is_not_needed(business: Business, person: Person) -> None:
+    """A message that was refused may be sent right under the same id."""
+    item = business.item(person, RECEIPT, commitment=b"\0" * 32)
+    assert await business.refused(item) == "COMMITMENT_MISMATCH"
+    await business.allowed(business.item(person, RECEIPT, message_id=item.message_id))
+
+
+async def test_a_bad_token_gets_nowhere(business: Business) -> None:
+    anyone = await business.replica.anyone()
+    with pytest.raises(Refusal, match="TOKEN_MISSING"):
+        await anyone.GetQuality(pb.GetQualityRequest(business_id=str(business.business_id)))
