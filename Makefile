@@ -12,6 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq --require-hashes
 PROTOS := $(shell find protos -type d -o -name '*.proto' 2>/dev/null)
+MODEL_SOURCES := $(shell find ml -name __pycache__ -prune -o -print 2>/dev/null)
 
 .PHONY: help
 help:  ## list the targets
@@ -72,8 +73,13 @@ build/stubs/.complete: .venv/.complete protos/build_stubs.py $(PROTOS)
 	@touch $@
 
 .PHONY: model
-model: .venv/.complete  ## train the classifier, unless it is newer than what it is made from
+model: build/model/.complete  ## train the classifier, if anything that it is made from changed
+
+# Times only say that something may have changed; the contents then decide whether to train.
+build/model/.complete: .venv/.complete $(MODEL_SOURCES)
+	@echo "==> Bringing the classifier up to date (training takes a minute or two)"
 	@$(BIN)/hudhud-ml train --if-stale
+	@touch $@
 
 # --- Run --------------------------------------------------------------------------------------
 
