@@ -9,7 +9,6 @@ from google.protobuf.message import DecodeError
 from hudhud.content.v1 import content_pb2
 
 SIZE_CLASS_BYTES_MIN = 256
-_PADDING_FIELD_OVERHEAD_MIN = 2  # The tag and a length of one byte.
 
 
 class EnvelopeMalformed(ValueError):
@@ -49,23 +48,25 @@ def pack(
         seal_time_milliseconds=seal_time_milliseconds,
     )
     length = sealed.ByteSize()
-    room = size_class_bytes(length + _PADDING_FIELD_OVERHEAD_MIN) - length
-    # The padding's own length takes one byte up to 127, two up to 16,383, three beyond. Where the
-    # length grows by a byte just there, no padding fits exactly, and the next class is taken.
-    for length_bytes, padding_max in ((1, 127), (2, 16_383), (3, 2_097_151)):
-        padding = room - 1 - length_bytes
-        if 0 <= padding <= padding_max and _length_bytes(padding) == length_bytes:
-            sealed.padding = bytes(padding)
-            break
-    else:
-        room = size_class_bytes(length + room + 1) - length
-        sealed.padding = bytes(room - 1 - _length_bytes(room - 4))
+    size = size_class_bytes(length)
+    # Not every room can be filled exactly: the next class can, where this one cannot.
+    while (padding := _padding_bytes(size - length)) is None:
+        size *= 2
+    sealed.padding = bytes(padding)
     return sealed.SerializeToString()
 
 
-def _length_bytes(value: int) -> int:
-    """How many bytes protobuf takes for a length (a varint)."""
-    return max(1, (value.bit_length() + 6) // 7)
+def _padding_bytes(room: int) -> int | None:
+    """How many bytes of padding take exactly `room` bytes as a field, or None if no number does.
+
+    A field takes a byte for its tag and one or more for its length: one up to 127, two up to
+    16,383, three beyond, as protobuf encodes it. An empty field would not be written at all.
+    """
+    for length_bytes, least, most in ((1, 1, 127), (2, 128, 16_383), (3, 16_384, 2_097_151)):
+        padding = room - 1 - length_bytes
+        if least <= padding <= most:
+            return padding
+    return None
 
 
 def unpack(plaintext: bytes) -> Opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,11 +69,12 @@ def pack(content: bytes, franking_key: bytes) -> bytes:
     )
 
 
-@given(length=st.integers(min_value=1, max_value=40_000))
-def test_every_plaintext_has_exactly_a_size_class(length: int) -> None:
-    packed = pack(b"x" * length, bytes(32))
-    assert len(packed) == envelopes.size_class_bytes(len(packed))
-    assert envelopes.unpack(packed).content == b"x" * length
+def test_every_plaintext_has_exactly_a_size_class() -> None:
+    """Also where what is left of a class has no room for an empty field, or for just that one."""
+    for length in (*range(1, 2_100), *range(16_100, 16_400), *range(32_500, 32_800)):
+        packed = pack(b"x" * length, bytes(32))
+        assert len(packed) == envelopes.size_class_bytes(len(packed)), length
+        assert envelopes.unpack(packed).content == b"x" * length
 
 
 def test_texts_of_a_class_are_alike_in_length() -> None:
@@ -153,10 +155,9 @@ def test_the_limits_of_the_ratchet_are_where_the_constants_say() -> None:
     assert inbound.open(*sealed[1]) == b"1"
     with pytest.raises(SessionError):
         inbound.open(*sealed[0])
-    for _ in range(MESSAGE_GAP_MAX + 2):
-        far = outbound.seal(b"far ahead")
+    far = [outbound.seal(b"far ahead") for _ in range(MESSAGE_GAP_MAX + 2)]
     with pytest.raises(SessionError):
-        inbound.open(*far)
+        inbound.open(*far[-1])
 
 
 @pytest.mark.parametrize("field", ["identity", "session", "swapped context"])
@@ -173,12 +174,12 @@ def test_a_bundle_with_a_foreign_key_is_refused(field: str) -> None:
         EndAccount.create().begin_session(bundle)
 
 
-def cleared(**changes: object) -> tuple[clearance_pb2.SignedClearance, envelopes.Opened]:
+def cleared(**changes: Any) -> tuple[clearance_pb2.SignedClearance, envelopes.Opened]:
     """A message with its clearance, as a device has them after opening."""
     content = content_pb2.Content(text=content_pb2.Text(body="Your order is on its way."))
     key = os.urandom(32)
     opened = envelopes.unpack(pack(content.SerializeToString(), key))
-    fields = {
+    fields: dict[str, Any] = {
         "message_id": MESSAGE_ID,
         "business_id": BUSINESS_ID,
         "contact_id": CONTACT_ID,
