@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from services.billing.errors import BillingReasons
+from services.ends.device.errors import DeviceReasons
 from services.ends.edge.errors import EdgeReasons
 from services.identity.errors import IdentityReasons
 from services.kit.errors import CommonReasons, Reasons
@@ -26,6 +27,7 @@ DOMAINS: tuple[type[Reasons], ...] = (
     BillingReasons,
     MessagingReasons,
     EdgeReasons,
+    DeviceReasons,
 )
 
 

@@ -44,6 +44,11 @@ class Reason:
         self.description = description
         self.advice = advice
 
+    @property
+    def sentence(self) -> str:
+        """What was wrong and what to do, for people."""
+        return f"{self.description} {self.advice}".strip()
+
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
@@ -175,10 +180,11 @@ class Refusal(Exception):
         retry_after_seconds: float | None = None,
     ) -> None:
         """`message` is for people and carries no content and no phone number; without it, the
-        reason's description is sent. `retry_after_seconds` says that trying again makes sense.
+        reason's description and advice are sent. `retry_after_seconds` says that trying again
+        makes sense.
         """
         self.reason = reason
-        self.message = (message or reason.description)[:MESSAGE_LENGTH_MAX]
+        self.message = (message or reason.sentence)[:MESSAGE_LENGTH_MAX]
         self.metadata = dict(metadata or {})
         self.violations = tuple(violations)
         self.quotas = tuple(quotas)

@@ -225,6 +225,12 @@ class Business(Caller):
         response = await self.edge.SendMessage(edge_service_pb2.SendMessageRequest(message=message))
         return response.outcome
 
+    async def connect(self) -> None:
+        """Calls the edge once, which publishes the business's keys: now people can write to it."""
+        async with self.send_many() as stream:
+            await stream.done_writing()
+            await stream.read()
+
     def send_many(self) -> Stream:
         """A stream of many."""
         stream: Stream = self.edge.SendMessages()

@@ -84,6 +84,7 @@ class Parties:
         business = await self._stack.enter_async_context(
             Business(self.doors, name, business_id, api_key)
         )
+        await business.connect()
         if with_receipt:
             await business.submit_template(
                 "receipt",

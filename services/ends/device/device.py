@@ -20,6 +20,7 @@ from hudhud.content.v1 import content_pb2
 from hudhud.identity.v1 import identity_service_pb2
 from hudhud.messaging.v1 import message_pb2, messaging_service_pb2
 from hudhud.policy.v1 import policy_service_pb2
+from services.ends.device.errors import DeviceReasons
 from services.ends.device.inbox import Inbox
 from services.ends.device.key_ring import KeyRing
 from services.ends.device.platform import Connections, Platform
@@ -106,10 +107,11 @@ class Device:
             seal_time_milliseconds=int(now.timestamp() * 1000),
         )
         async with self._lock:
+            sealed = await self._seal_for_edges(business_id, plaintext)
+            if not sealed:
+                raise Refusal(DeviceReasons.BUSINESS_UNREACHABLE)
             item = messaging_service_pb2.SubmitItem(
-                message_id=message_id,
-                business_id=business_id,
-                envelopes=await self._seal_for_edges(business_id, plaintext),
+                message_id=message_id, business_id=business_id, envelopes=sealed
             )
             sessions, account = self._keys.changes()
             message = Message(business_id, message_id, False, content_bytes, now)
