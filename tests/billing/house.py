@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -42,10 +42,11 @@ class House:
     _signer: TokenSigner
     _authority: Authority
     _stack: AsyncExitStack
+    _stubs: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     async def operator(self) -> Any:
         """A stub on the public listener, as an operator."""
-        return await self._bearer(CallerKind.OPERATOR, "ops")
+        return await self._bearer(CallerKind.OPERATOR, "somebody")
 
     async def business(self, business_id: UUID | str) -> Any:
         """A stub on the public listener, as this business."""
@@ -53,15 +54,13 @@ class House:
 
     async def anyone(self) -> Any:
         """A stub on the public listener, without a token."""
-        return await self._stub(
-            self._server.public_address, self._authority.certificate_file.read_bytes(), None
-        )
+        authority = self._authority.certificate_file.read_bytes()
+        return await self._stub("anyone", "", self._server.public_address, authority)
 
     async def service(self, name: str) -> Any:
         """A stub on the internal listener, as this service."""
-        return await self._stub(
-            self._server.internal_address, tls_files_of(self._authority, name), None
-        )
+        tls = tls_files_of(self._authority, name)
+        return await self._stub("service", name, self._server.internal_address, tls)
 
     async def guest(self) -> asyncpg.Connection:
         """A connection of the service's own role, for SQL by hand."""
@@ -82,19 +81,27 @@ class House:
         async def exchange() -> Any:
             return token.text, token.expire_time
 
-        return await self._stub(
-            self._server.public_address,
-            self._authority.certificate_file.read_bytes(),
-            TokenSource(exchange, clock=self.clock),
-        )
+        authority = self._authority.certificate_file.read_bytes()
+        source = TokenSource(exchange, clock=self.clock)
+        return await self._stub(kind, str(subject), self._server.public_address, authority, source)
 
     async def _stub(
-        self, address: Address | None, tls: TlsFiles | bytes, token: TokenSource | None
+        self,
+        kind: str,
+        name: str,
+        address: Address | None,
+        tls: TlsFiles | bytes,
+        token: TokenSource | None = None,
     ) -> Any:
-        channel = connect(str(address), name="billing", tls=tls, token=token, timeout_seconds=30)
-        await self._stack.enter_async_context(channel)
-        stub: Any = billing_service_pb2_grpc.BillingServiceStub
-        return stub(channel)
+        """The stub of this caller; each has one connection, however often a test asks."""
+        if (kind, name) not in self._stubs:
+            channel = connect(
+                str(address), name="billing", tls=tls, token=token, timeout_seconds=30
+            )
+            await self._stack.enter_async_context(channel)
+            stub: Any = billing_service_pb2_grpc.BillingServiceStub
+            self._stubs[kind, name] = stub(channel)
+        return self._stubs[kind, name]
 
 
 @asynccontextmanager
