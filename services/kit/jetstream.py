@@ -97,11 +97,7 @@ class Publisher:
                 message.subject,
                 message.payload,
                 reply=reply + str(position),
-                headers={
-                    "Nats-Msg-Id": message.message_id,
-                    "Nats-Expected-Stream": self._stream,
-                    **message.headers,
-                },
+                headers={"Nats-Msg-Id": message.message_id, **message.headers},
             )
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
@@ -115,17 +111,19 @@ class Publisher:
             return  # An answer that came too late: its batch was given up.
         if self._outcomes[int(position)] is not None:
             return
-        self._outcomes[int(position)] = read_answer(message)
+        self._outcomes[int(position)] = read_answer(message, self._stream)
         self._missing -= 1
         if self._missing == 0:
             self._complete.set()
 
 
-def read_answer(message: Msg) -> Ack | Refused:
-    """What JetStream answered to a message published."""
+def read_answer(message: Msg, stream: str) -> Ack | Refused:
+    """What JetStream answered to a message published to a stream."""
     if message.headers and message.headers.get("Status") == "503":
         return Refused("no stream takes this subject")
-    answer = json.loads(message.data)
+    answer = json.loads(message.data.decode())
     if "error" in answer:
         return Refused(answer["error"].get("description", "refused without a reason"))
+    if answer["stream"] != stream:
+        return Refused(f"the stream {answer['stream']} takes this subject")
     return Ack(answer["seq"], answer.get("duplicate", False))

@@ -261,14 +261,14 @@ def require_growing(acks: Sequence[Ack | None], sequence: int) -> None:
 # The new first; a quarter of every batch is left for what is relayed again.
 FETCH = """
 WITH fresh AS (
-    SELECT id FROM outbox_pending WHERE NOT replay ORDER BY id LIMIT $1
+    SELECT replay, id FROM outbox_pending WHERE NOT replay ORDER BY id LIMIT $1
 ), again AS (
-    SELECT id FROM outbox_pending WHERE replay ORDER BY id
+    SELECT replay, id FROM outbox_pending WHERE replay ORDER BY id
     LIMIT $2 - (SELECT count(*) FROM fresh)
 )
 SELECT id, event_id, subject, payload, trace
-FROM (SELECT id FROM fresh UNION SELECT id FROM again) AS chosen JOIN outbox USING (id)
-ORDER BY id
+FROM (SELECT * FROM fresh UNION ALL SELECT * FROM again) AS chosen JOIN outbox USING (id)
+ORDER BY replay, id
 """
 
 # One statement: what is marked and what is remembered cannot come apart.
@@ -287,7 +287,9 @@ WITH remembered AS (
         ids = relay_batches.ids || excluded.ids
 ), marked AS (
     DELETE FROM outbox_pending
-    WHERE id = ANY ($5::bigint[]) AND EXISTS (SELECT FROM remembered)
+    WHERE replay = ANY ('{false,true}')
+      AND id = ANY ($5::bigint[])
+      AND EXISTS (SELECT FROM remembered)
 )
 SELECT stream FROM remembered
 """

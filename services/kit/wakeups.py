@@ -73,9 +73,7 @@ class Wakeups:
         events.add(event)
         try:
             if self._client is not None and await self._subscribe(self._client, name):
-                # Once this returns the server knows, and a wake-up after the first look arrives.
-                with suppress(NatsError, OSError):
-                    await self._client.flush(2)
+                await _make_sure(self._client)
             yield event
         finally:
             events.discard(event)
@@ -124,9 +122,19 @@ class Wakeups:
         try:
             for name in list(self._waiting):
                 await self._subscribe(client, name)
-            await client.flush(5)
+            await _make_sure(client)
             for name in self._waiting:
                 self._set(name)
             await asyncio.Event().wait()
         finally:
             self._client = None
+
+
+async def _make_sure(client: Client) -> None:
+    """Return once the server knows of the subscriptions: a wake-up after the next look arrives.
+
+    Twice, because the library sends a flush's PING ahead of commands that it has buffered.
+    """
+    with suppress(NatsError, OSError):
+        await client.flush(5)
+        await client.flush(5)

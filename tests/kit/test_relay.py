@@ -12,7 +12,7 @@ from services.kit.nats import Nats
 from services.kit.relay import FETCH, Relay, StreamWentBack, require_growing
 from services.local.nats import Nats as Server
 from tests.kit.eventually import eventually
-from tests.kit.road import make_relay, relayed, stored, write
+from tests.kit.road import jetstream, make_relay, relayed, stored, write
 
 Start = Callable[..., Server]
 Connect = Callable[[str], Nats]
@@ -164,13 +164,29 @@ async def test_an_event_that_is_refused_holds_up_nobody(
     await eventually(lambda: "no stream takes this subject" in caplog.text)
 
 
+async def test_an_event_that_another_stream_takes_is_not_taken_for_relayed(
+    database: Database,
+    start_nats: Start,
+    connect: Connect,
+    beside: Beside,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    nats = connect(start_nats(None).url)
+    await (await jetstream(nats)).add_stream(name="other", subjects=["somewhere.>"])
+    await write(database, 1, subject="somewhere.else")
+    relay = make_relay(database, nats)
+    beside(relay.run())
+    await eventually(lambda: "the stream other takes this subject" in caplog.text)
+    assert relay.relayed_count == 0
+
+
 async def test_the_new_goes_before_what_is_relayed_again(database: Database) -> None:
     await write(database, 1000)
     async with database.connection("look") as connection:
         await connection.execute("UPDATE outbox_pending SET replay = true")
         fresh = await write(database, 500)
         rows = await connection.fetch(FETCH, 384, 512)
-        assert [row["event_id"] for row in rows][-384:] == fresh[:384]
+        assert [row["event_id"] for row in rows][:384] == fresh[:384]
         assert len(rows) == 512
         await connection.execute("DELETE FROM outbox_pending WHERE NOT replay")
         assert len(await connection.fetch(FETCH, 384, 512)) == 512
