@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator
@@ -62,7 +61,14 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
 
         channel = functools.partial(connect, tls=settings.tls_files())
         identity_channel = await stack.enter_async_context(
-            channel(settings.identity_address, name="identity", retried=identity.RETRIED)
+            # Most messages need nothing of identity: those that do must not wait for it long, as
+            # others wait for them.
+            channel(
+                settings.identity_address,
+                name="identity",
+                retried=identity.RETRIED,
+                wait_for_ready=False,
+            )
         )
         policy_channel = await stack.enter_async_context(
             channel(settings.policy_address, name="policy", retried=policy.RETRIED)
@@ -78,7 +84,7 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
         accounts = Accounts(store, identity_client, vault, clock)
         contacts = Contacts(identity_client, clock, settings.edge_contact_cache_seconds)
         wordings = Wordings(policy_client, clock, settings.edge_template_cache_seconds)
-        sessions = SessionBook(store, accounts, identity_client, vault)
+        sessions = SessionBook(store, accounts, identity_client, vault, clock)
         wakeups = Wakeups(nats)
         send = SendMessages(
             Preparer(contacts, wordings, settings.edge_franking_secret_file.value),
@@ -98,7 +104,7 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
             stream="messaging",
             name="edge",
             subjects=SUBJECTS,
-            handler=RecordStatuses(store, sessions, wakeups, clock),
+            handler=RecordStatuses(store, wakeups, clock),
         )
         retention = timedelta(days=settings.edge_events_retention_days)
         yield Service(
@@ -127,7 +133,10 @@ async def keep_attached(
     """Attaches to the edge's mailbox, again whenever the stream breaks."""
     while True:
         try:
-            await receive(messaging_port.attach())
+            async with messaging_port.attach() as stream:
+                await receive(stream)
+        except EOFError:
+            logger.info("messaging ended the mailbox stream")
         except Refusal as refusal:
             if not refusal.has(CommonReasons.STREAM_MOVED):
                 logger.warning("the mailbox stream broke: %s", refusal)
@@ -137,8 +146,7 @@ async def keep_attached(
 async def keep_tidy(
     store: Store, retention: timedelta, clock: Clock, pause_seconds: float = 3600
 ) -> None:
-    """Deletes old events every hour."""
+    """Deletes old events and retired sessions every hour."""
     while True:
-        await store.delete_events(clock.now(), retention)
-        await asyncio.sleep(0)
+        await store.delete_older(clock.now() - retention)
         await clock.sleep(pause_seconds)

@@ -30,7 +30,7 @@ class EdgeSettings(ServiceSettings):
     edge_franking_secret_file: SecretFile = Field(
         description="32 bytes or more: franking keys are derived from it"
     )
-    edge_batch_items_max: int = Field(128, ge=1, le=512)
+    edge_batch_items_max: int = Field(128, ge=1, le=256)
     edge_screenings_in_flight_max: int = Field(2, ge=1, le=16)
     edge_contact_cache_seconds: float = Field(60.0, gt=0)
     edge_template_cache_seconds: float = Field(30.0, gt=0)

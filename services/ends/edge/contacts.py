@@ -109,6 +109,7 @@ class Contacts:
         await asyncio.gather(*(ask(business, sorted(them)) for business, them in missing.items()))
         return answers
 
-    def forget_devices(self, business_id: str, contact_id: str) -> None:
-        """Asks identity again the next time."""
-        self._devices.forget((business_id, contact_id))
+    def forget_devices(self, contacts: Iterable[tuple[str, str]]) -> None:
+        """Asks identity again the next time for these (business_id, contact_id)."""
+        for contact in contacts:
+            self._devices.forget(contact)

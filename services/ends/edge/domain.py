@@ -191,6 +191,14 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class Ack:
+    """What became of an envelope: it is stored or, with a reason in capitals, cannot be opened."""
+
+    envelope_id: int
+    refusal_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NewEvent:
     """Something that happened for a business and has no place in its sequence yet.
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hudhud.identity.v1 import device_pb2
 from services.ends.edge.domain import (
+    Ack,
     BlockedBy,
     Clearance,
     Dispatch,
@@ -62,10 +63,16 @@ class Messaging(Protocol):
 
 
 class MailboxStream(Protocol):
-    """Envelopes out, acks in, until the stream breaks."""
+    """Envelopes out, acks in, until the stream breaks. Use as `async with`."""
+
+    async def __aenter__(self) -> MailboxStream:
+        """Attaches."""
+
+    async def __aexit__(self, *error: object) -> None:
+        """Ends the stream."""
 
     def __aiter__(self) -> AsyncIterator[list[Incoming]]:
         """Envelopes as they come, each again on the next stream until it is acked."""
 
-    async def acknowledge(self, envelope_id: int, *, refusal_reason: str = "") -> None:
-        """The envelope is opened and stored, or, with a reason, cannot be."""
+    async def acknowledge(self, acks: Sequence[Ack]) -> None:
+        """These envelopes are opened and stored, or cannot be."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC
 from typing import Any, Final, cast
 
@@ -27,12 +28,15 @@ from services.ends.edge.domain import (
 from services.ends.edge.errors import EdgeReasons
 from services.kit import rules
 from services.kit.access import current_caller
+from services.kit.calls import OVERLOADED_RETRY_SECONDS
 from services.kit.clock import new_id
-from services.kit.errors import Refusal, internal_refusal
+from services.kit.coalesce import Overloaded
+from services.kit.errors import CommonReasons, Refusal, internal_refusal
 
 logger = logging.getLogger(__name__)
 
-# Frames of one SendMessages stream that are under way at once; the client's next one waits.
+# Frames of one SendMessages stream that are under way at once, until the client has read what
+# became of them; its next one waits.
 FRAMES_IN_FLIGHT_MAX: Final = 8
 
 Send = Callable[[Sequence[Outgoing]], Awaitable[list[Outcome | Exception]]]
@@ -60,43 +64,46 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServiceServicer):
             raise outcome
         return edge_service_pb2.SendMessageResponse(outcome=outcome_proto(outcome))
 
+    # It writes by itself: a generator that is closed cannot end its tasks in good order.
     @rules.judged_apart("messages")
-    async def SendMessages(
+    async def SendMessages(  # type: ignore[override]
         self, requests: AsyncIterator[edge_service_pb2.SendMessagesRequest], context: Any
-    ) -> AsyncIterator[edge_service_pb2.SendMessagesResponse]:
+    ) -> None:
         business_id = await self._business()
-        answers: asyncio.Queue[edge_service_pb2.SendMessagesResponse | None] = asyncio.Queue()
         room = asyncio.Semaphore(FRAMES_IN_FLIGHT_MAX)
+        writing = asyncio.Lock()
 
         async def answer(request: edge_service_pb2.SendMessagesRequest) -> None:
-            answers.put_nowait(await self._send_frame(request, business_id))
-            room.release()
+            response = await self._send_frame(request, business_id)
+            async with writing:
+                await context.write(response)
+            room.release()  # Not before: a program that does not read must not fill the memory.
 
-        async def read() -> None:
-            async with asyncio.TaskGroup() as frames:
-                async for request in requests:
-                    await room.acquire()
-                    frames.create_task(answer(request))
-            answers.put_nowait(None)
-
-        async with asyncio.TaskGroup() as reading:
-            reading.create_task(read())
-            while (response := await answers.get()) is not None:
-                yield response
+        async with asyncio.TaskGroup() as frames:
+            async for request in requests:
+                await room.acquire()
+                frames.create_task(answer(request))
 
     async def WatchEvents(
         self, request: edge_service_pb2.WatchEventsRequest, context: Any
     ) -> AsyncIterator[edge_service_pb2.WatchEventsResponse]:
         business_id = await self._business()
-        async for events in self._watch(business_id, request.after_cursor):
-            yield edge_service_pb2.WatchEventsResponse(
-                events=[event_proto(event) for event in events]
-            )
+        async with aclosing(self._watch(business_id, request.after_cursor)) as batches:
+            async for events in batches:
+                yield edge_service_pb2.WatchEventsResponse(
+                    events=[event_proto(event) for event in events]
+                )
 
     async def _business(self) -> str:
         business_id = str(current_caller().business_id)
         await self._ensure_account(business_id)
         return business_id
+
+    async def _send_all(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
+        try:
+            return await self._send(messages)
+        except Overloaded as error:
+            return [error] * len(messages)
 
     async def _send_frame(
         self, request: edge_service_pb2.SendMessagesRequest, business_id: str
@@ -109,7 +116,7 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServiceServicer):
                 sound.append(outgoing_of(message, business_id))
             except Refusal as refusal:
                 response.outcomes.add(message_id=message.message_id, refusal=refusal.to_proto())
-        outcomes = await self._send(sound) if sound else []
+        outcomes = await self._send_all(sound) if sound else []
         for outgoing, outcome in zip(sound, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 response.outcomes.add(
@@ -126,6 +133,8 @@ def _refusal_of(error: Exception) -> Refusal:
     """What a program is told of one message; a fault of ours is logged and says nothing."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, Overloaded):
+        return Refusal(CommonReasons.OVERLOADED, retry_after_seconds=OVERLOADED_RETRY_SECONDS)
     incident = new_id()
     logger.error("a message could not be sent: incident %s", incident, exc_info=error)
     return internal_refusal(incident)

@@ -1,36 +1,37 @@
-"""Sealing for devices: sessions that are begun, used in order, stored and retired in time."""
+"""Sealing for devices: sessions that are begun, used in order, stored, and replaced in time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+import grpc
+
+from hudhud.identity.v1 import device_pb2
 from services.ends.edge.accounts import Accounts
 from services.ends.edge.domain import EndKeys, Sealed
 from services.ends.edge.errors import EdgeReasons
 from services.ends.edge.ports import Identity
-from services.ends.edge.store import Store, StoredSession
+from services.ends.edge.store import SessionKey, Store, StoredSession, Use
 from services.ends.edge.vault import Vault
-from services.ends.sealing.accounts import KeySignatureInvalid
 from services.ends.sealing.sessions import MESSAGE_GAP_MAX, Session
+from services.kit.clock import Clock
 from services.kit.errors import Refusal
 
 DeviceKey: TypeAlias = tuple[str, str]  # business_id, end_id
 
-# Well before the gap at which a device could not follow any more, counting what is still under way.
-UNCONFIRMED_MAX: Final = MESSAGE_GAP_MAX - 500
+# A session with so many unconfirmed messages is replaced. When one of them is confirmed, those that
+# were sealed after it may all still be lost, and so may as many again: together, with the batch at
+# hand, no more than a ratchet can skip.
+UNCONFIRMED_MAX: Final = MESSAGE_GAP_MAX // 2 - 256
 SESSIONS_REMEMBERED_MAX: Final = 20_000
+# While identity does not answer, who has a session should not wait for those who have none.
+CLAIM_PAUSE_SECONDS: Final = 5.0
 
-
-@dataclass(slots=True)
-class _Open:
-    """A session that this process seals with, as it is in memory and, but for changes, stored."""
-
-    session: Session
-    stored: StoredSession
+_UNANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,163 +44,204 @@ class SealRequest:
     plaintext: bytes
 
 
-class SessionBook:
-    """The sessions of this edge process.
+@dataclass(slots=True)
+class _Open:
+    """A session in memory, and as it is stored."""
 
-    One at a time (`lock`): a ratchet moves in one order only, and what is stored is what was last
-    sealed. The lock is shared with whoever opens envelopes with the same sessions.
+    session: Session
+    stored: StoredSession
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipient:
+    """A device, whose it is, and what to seal for it, in order, by the place of the request."""
+
+    device: EndKeys
+    contact_id: str
+    plaintexts: list[tuple[int, bytes]]
+
+
+class SessionBook:
+    """The sessions that this edge process seals with.
+
+    Give it one batch at a time, the next when the one before has left: the order of sealing has to
+    be the order of delivery. The database has the last word on every session: it takes a new
+    state only over the version that was read, and whoever changes or retires a session elsewhere
+    (opening an answer, say) needs to tell nobody.
     """
 
-    def __init__(self, store: Store, accounts: Accounts, identity: Identity, vault: Vault) -> None:
-        self.lock = asyncio.Lock()
+    def __init__(
+        self, store: Store, accounts: Accounts, identity: Identity, vault: Vault, clock: Clock
+    ) -> None:
         self._store = store
         self._accounts = accounts
         self._identity = identity
         self._vault = vault
-        self._open: dict[DeviceKey, _Open] = {}
+        self._clock = clock
+        self._open: dict[DeviceKey, _Open] = {}  # The one used last comes last.
+        self._to_retire: set[SessionKey] = set()
+        self._claim_from = float("-inf")
 
     async def seal(self, requests: Sequence[SealRequest]) -> list[tuple[Sealed, ...] | Refusal]:
-        """Ciphertexts for each request, in the order of the requests, after their state is stored.
+        """Ciphertexts for each request, after the state that follows them is stored.
 
-        A request is refused when no session with any of its devices can be had. Call under `lock`.
+        A request is refused when no session with any of its devices can be had.
         """
-        wanted = {
-            (request.business_id, device.end_id): (request, device)
-            for request in requests
-            for device in request.devices
-        }
-        await self._load([key for key in wanted if not self._is_usable(key)])
-        await self._begin({key: pair for key, pair in wanted.items() if not self._is_usable(key)})
-        while True:
-            sealed = [self._seal_one(request) for request in requests]
-            touched = [key for key in wanted if key in self._open]
-            for key in touched:
-                self._count_change(key)
-            conflicts = await self._store.save_sessions([self._open[key].stored for key in touched])
-            if not conflicts:
-                return sealed
-            # Another replica opened an answer with one of these sessions. What was sealed from the
-            # state before has not left and never will; seal all of it again from what is stored.
-            self.forget([(business_id, end_id) for business_id, end_id, _ in conflicts])
-            await self._load([(business_id, end_id) for business_id, end_id, _ in conflicts])
+        await self._retire()
+        recipients = _by_device(requests)
+        sealed: dict[tuple[int, DeviceKey], Sealed] = {}
+        waiting = set(recipients)
+        while waiting:
+            # Taken out until they are stored: whatever fails on the way, what is in memory and not
+            # in the database is gone.
+            sessions = await self._take({key: recipients[key] for key in waiting})
+            fresh = {
+                (position, key): Sealed(key[1], *entry.session.seal(plaintext))
+                for key, entry in sessions.items()
+                for position, plaintext in recipients[key].plaintexts
+            }
+            # What conflicts has not left and never will. It is sealed again from what is stored.
+            waiting = await self._store_sealed(sessions, recipients)
+            sealed.update({place: one for place, one in fresh.items() if place[1] not in waiting})
+        return [_envelopes(position, request, sealed) for position, request in enumerate(requests)]
 
-    def forget(self, keys: Sequence[DeviceKey]) -> None:
-        """Reads these sessions from the database the next time."""
+    def forget(self, keys: Iterable[DeviceKey]) -> None:
+        """Reads these sessions from the database the next time, which saves a conflict."""
         for key in keys:
             self._open.pop(key, None)
 
-    def forget_contacts(self, contacts: Sequence[tuple[str, str]]) -> None:
-        """Reads every session with these (business_id, contact_id) again the next time."""
-        gone = set(contacts)
-        self.forget(
-            [
-                key
-                for key, open_session in self._open.items()
-                if (key[0], open_session.stored.contact_id) in gone
-            ]
-        )
+    def retire(self, requests: Iterable[SealRequest]) -> None:
+        """Begins new sessions with these devices the next time.
 
-    def confirm_contacts(self, contacts: Sequence[tuple[str, str]]) -> None:
-        """Notes in memory what Store.confirm_contacts notes in the database."""
-        opened = set(contacts)
-        for (business_id, _), entry in self._open.items():
-            if (business_id, entry.stored.contact_id) in opened:
-                entry.stored = _changed(entry.stored, unconfirmed_count=0)
+        For when nobody knows which of the last batch reached messaging, or will: sealing on in the
+        same sessions could put later messages before earlier ones.
+        """
+        for request in requests:
+            for device in request.devices:
+                entry = self._open.pop((request.business_id, device.end_id), None)
+                if entry is not None:
+                    self._to_retire.add(entry.stored.key)
 
-    async def retire(self, keys: Sequence[DeviceKey]) -> None:
-        """Begins new sessions with these devices the next time: nobody knows what reached them."""
-        gone = [
-            (key[0], key[1], self._open[key].stored.session_id) for key in keys if key in self._open
+    async def _retire(self) -> None:
+        if self._to_retire:
+            await self._store.retire_sessions(self._to_retire, self._clock.now())
+            self._to_retire.clear()
+
+    async def _take(self, recipients: Mapping[DeviceKey, _Recipient]) -> dict[DeviceKey, _Open]:
+        """A session with each device, as far as it can be had: from memory, stored, or new."""
+        sessions = {key: self._open.pop(key) for key in recipients if key in self._open}
+        unread = [key for key in recipients if key not in sessions]
+        if unread:
+            for stored in await self._store.sealing_sessions(unread):
+                session = Session.from_pickle(stored.pickle, self._vault.pickle_key)
+                sessions[stored.business_id, stored.end_id] = _Open(session, stored)
+        usable = {
+            key: entry
+            for key, entry in sessions.items()
+            if entry.stored.unconfirmed_count < UNCONFIRMED_MAX
+        }
+        lacking = {key: recipients[key] for key in recipients if key not in usable}
+        return usable | await self._begin(lacking)
+
+    async def _store_sealed(
+        self, sessions: Mapping[DeviceKey, _Open], recipients: Mapping[DeviceKey, _Recipient]
+    ) -> set[DeviceKey]:
+        """Stores sessions and keeps them; returns the devices whose session had changed."""
+        if not sessions:
+            return set()
+        uses = [
+            Use(
+                entry.stored,
+                entry.session.pickle(self._vault.pickle_key),
+                len(recipients[key].plaintexts),
+            )
+            for key, entry in sessions.items()
         ]
-        self.forget(keys)
-        await self._store.retire_sessions(gone)
-
-    def _is_usable(self, key: DeviceKey) -> bool:
-        entry = self._open.get(key)
-        return entry is not None and entry.stored.unconfirmed_count < UNCONFIRMED_MAX
-
-    async def _load(self, keys: Sequence[DeviceKey]) -> None:
-        if not keys:
-            return
-        while len(self._open) + len(keys) > SESSIONS_REMEMBERED_MAX and self._open:
-            self._open.pop(next(iter(self._open)))
-        for stored in await self._store.sealing_sessions(keys):
-            self._open[stored.business_id, stored.end_id] = _Open(
-                Session.from_pickle(stored.pickle, self._vault.pickle_key), stored
-            )
-
-    async def _begin(self, wanted: dict[DeviceKey, tuple[SealRequest, EndKeys]]) -> None:
-        """Begins a session with each device that has none, or only one that went too far alone."""
-        by_business: dict[str, list[str]] = defaultdict(list)
-        for business_id, end_id in wanted:
-            by_business[business_id].append(end_id)
-        for business_id, end_ids in by_business.items():
-            loaded = await self._accounts.load(business_id)
-            if loaded is None:
+        unconfirmed = await self._store.save_sealed(uses, self._clock.now())
+        conflicting = set()
+        for key, entry in sessions.items():
+            count = unconfirmed.get(entry.stored.key)
+            if count is None:
+                conflicting.add(key)
                 continue
-            account, _ = loaded
-            try:
-                bundles = await self._identity.claim_key_bundles(business_id, end_ids)
-            except Refusal:
-                continue  # Who has a session already need not wait for those who have none.
-            for end_id, bundle in bundles.items():
-                request, device = wanted[business_id, end_id]
-                if bundle.end.curve25519_key != device.curve25519_key:
-                    continue
-                try:
-                    session = account.begin_session(bundle)
-                except (KeySignatureInvalid, ValueError):
-                    continue
-                stored = StoredSession(
-                    business_id=business_id,
-                    end_id=end_id,
-                    session_id=session.session_id,
-                    contact_id=request.contact_id,
-                    pickle="",
-                    version=-1,  # The first change makes it 0, which is a new row.
-                    unconfirmed_count=0,
-                )
-                self._open[business_id, end_id] = _Open(session, stored)
-
-    def _seal_one(self, request: SealRequest) -> tuple[Sealed, ...] | Refusal:
-        envelopes = []
-        for device in request.devices:
-            entry = self._open.get((request.business_id, device.end_id))
-            if entry is None:
-                continue
-            olm_type, ciphertext = entry.session.seal(request.plaintext)
-            entry.stored = _changed(
-                entry.stored, unconfirmed_count=entry.stored.unconfirmed_count + 1
+            entry.stored = replace(
+                entry.stored, version=entry.stored.version + 1, unconfirmed_count=count
             )
-            envelopes.append(Sealed(device.end_id, olm_type, ciphertext))
-        if not envelopes:
-            return Refusal(EdgeReasons.KEYS_UNAVAILABLE, retry_after_seconds=5.0)
-        return tuple(envelopes)
+            self._open[key] = entry
+        while len(self._open) > SESSIONS_REMEMBERED_MAX:
+            del self._open[next(iter(self._open))]
+        return conflicting
 
-    def _count_change(self, key: DeviceKey) -> None:
-        entry = self._open[key]
-        entry.stored = _changed(
-            entry.stored,
-            pickle=entry.session.pickle(self._vault.pickle_key),
-            version=entry.stored.version + 1,
+    async def _begin(self, recipients: Mapping[DeviceKey, _Recipient]) -> dict[DeviceKey, _Open]:
+        """New sessions with those of the devices whose keys can be had and are sound."""
+        if self._clock.monotonic() < self._claim_from:
+            return {}
+        by_business: dict[str, dict[str, _Recipient]] = defaultdict(dict)
+        for (business_id, end_id), recipient in recipients.items():
+            by_business[business_id][end_id] = recipient
+        begun = await asyncio.gather(
+            *(self._begin_for(business_id, them) for business_id, them in by_business.items())
         )
+        return {
+            (entry.stored.business_id, entry.stored.end_id): entry
+            for entries in begun
+            for entry in entries
+        }
+
+    async def _begin_for(
+        self, business_id: str, recipients: Mapping[str, _Recipient]
+    ) -> list[_Open]:
+        loaded = await self._accounts.load(business_id)
+        if loaded is None:
+            return []
+        try:
+            bundles = await self._identity.claim_key_bundles(business_id, list(recipients))
+        except Refusal as refusal:
+            if refusal.reason.status in _UNANSWERED:
+                self._claim_from = self._clock.monotonic() + CLAIM_PAUSE_SECONDS
+            return []
+        account, _ = loaded
+        begun = []
+        for end_id, bundle in bundles.items():
+            recipient = recipients.get(end_id)
+            if recipient is None or not _is_of(bundle, recipient.device):
+                continue
+            try:
+                session = account.begin_session(bundle)
+            except ValueError:
+                continue  # Badly signed, or no key at all.
+            stored = StoredSession(
+                business_id, end_id, session.session_id, recipient.contact_id, pickle=""
+            )
+            begun.append(_Open(session, stored))
+        return begun
 
 
-def _changed(
-    stored: StoredSession,
-    *,
-    pickle: str | None = None,
-    version: int | None = None,
-    unconfirmed_count: int | None = None,
-) -> StoredSession:
-    return StoredSession(
-        business_id=stored.business_id,
-        end_id=stored.end_id,
-        session_id=stored.session_id,
-        contact_id=stored.contact_id,
-        pickle=stored.pickle if pickle is None else pickle,
-        version=stored.version if version is None else version,
-        unconfirmed_count=(
-            stored.unconfirmed_count if unconfirmed_count is None else unconfirmed_count
-        ),
+def _by_device(requests: Sequence[SealRequest]) -> dict[DeviceKey, _Recipient]:
+    recipients: dict[DeviceKey, _Recipient] = {}
+    for position, request in enumerate(requests):
+        for device in request.devices:
+            recipient = recipients.setdefault(
+                (request.business_id, device.end_id), _Recipient(device, request.contact_id, [])
+            )
+            recipient.plaintexts.append((position, request.plaintext))
+    return recipients
+
+
+def _envelopes(
+    position: int, request: SealRequest, sealed: Mapping[tuple[int, DeviceKey], Sealed]
+) -> tuple[Sealed, ...] | Refusal:
+    envelopes = tuple(
+        sealed[position, key]
+        for device in request.devices
+        if (position, key := (request.business_id, device.end_id)) in sealed
     )
+    if not envelopes:
+        return Refusal(EdgeReasons.KEYS_UNAVAILABLE, retry_after_seconds=CLAIM_PAUSE_SECONDS)
+    return envelopes
+
+
+def _is_of(bundle: device_pb2.KeyBundle, device: EndKeys) -> bool:
+    """Whether a bundle has the long-term keys of the device that messages are for."""
+    end = bundle.end
+    return (end.curve25519_key, end.ed25519_key) == (device.curve25519_key, device.ed25519_key)

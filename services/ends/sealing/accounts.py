@@ -60,6 +60,11 @@ class EndAccount:
         """Makes further one-time keys. Changes the account."""
         self._account.generate_one_time_keys(count)
 
+    @property
+    def unpublished_count(self) -> int:
+        """How many one-time keys identity may not have yet."""
+        return len(self._account.one_time_keys)
+
     def mark_keys_as_published(self) -> None:
         """Says that identity has the keys; they are no longer unpublished. Changes the account."""
         self._account.mark_keys_as_published()

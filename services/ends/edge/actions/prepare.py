@@ -29,7 +29,7 @@ class Preparer:
             {
                 (message.business_id, message.phone_number)
                 for message in messages
-                if message.phone_number
+                if not message.contact_id
             }
         )
         wordings = await self._wordings.find(
@@ -47,9 +47,9 @@ class Preparer:
     ) -> Prepared | Refusal:
         try:
             check_kind(message)
-            contact_id: str | Refusal = message.contact_id
-            if message.phone_number:
-                contact_id = contacts[message.business_id, message.phone_number]
+            contact_id: str | Refusal = (
+                message.contact_id or contacts[message.business_id, message.phone_number]
+            )
             if isinstance(contact_id, Refusal):
                 return contact_id
             content = message.content

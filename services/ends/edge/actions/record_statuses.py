@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from hudhud.edge.v1 import edge_service_pb2
 from hudhud.messaging.v1 import message_pb2
 from services.ends.edge.domain import NewEvent
-from services.ends.edge.session_book import SessionBook
 from services.ends.edge.store import Store
 from services.kit.clock import Clock
 from services.kit.outbox import Event
@@ -18,13 +17,15 @@ SUBJECTS = ("hudhud.messaging.message.>",)
 # What a device says when its session has lost the thread: the next message begins a new one.
 LOST_THREAD = "UNDECRYPTABLE"
 
+# States to which a message comes by a device that has opened it.
+OPENED = (message_pb2.MESSAGE_STATE_DELIVERED, message_pb2.MESSAGE_STATE_READ)
+
 
 class RecordStatuses:
     """Handles a batch of messaging's events; the same ones again change nothing."""
 
-    def __init__(self, store: Store, sessions: SessionBook, wakeups: Wakeups, clock: Clock) -> None:
+    def __init__(self, store: Store, wakeups: Wakeups, clock: Clock) -> None:
         self._store = store
-        self._sessions = sessions
         self._wakeups = wakeups
         self._clock = clock
 
@@ -37,28 +38,23 @@ class RecordStatuses:
         changes = [change for change in changes if change.message.business_id in ours]
         if not changes:
             return
-        await self._store.add_events([_event(change) for change in changes], self._clock.now())
-        await self._keep_sessions(changes)
-        self._wakeups.wake(ours)
-
-    async def _keep_sessions(self, changes: Sequence[message_pb2.MessageChanged]) -> None:
-        """Retires sessions that lost the thread; confirms those by which a message was opened."""
-        lost = {_contact(change) for change in changes if change.refusal_reason == LOST_THREAD}
-        opened = {
-            _contact(change)
+        now = self._clock.now()
+        await self._store.add_events([_event(change) for change in changes], now)
+        lost = {
+            (change.message.business_id, change.message.contact_id)
             for change in changes
-            if change.message.state == message_pb2.MESSAGE_STATE_DELIVERED
-        } - lost
+            if change.refusal_reason == LOST_THREAD
+        }
         if lost:
-            await self._store.retire_contacts(sorted(lost))
-            self._sessions.forget_contacts(sorted(lost))
+            await self._store.retire_contacts(sorted(lost), now)
+        opened = {
+            (change.message.business_id, change.device_id)
+            for change in changes
+            if change.message.state in OPENED and change.device_id
+        }
         if opened:
-            await self._store.confirm_contacts(sorted(opened))
-            self._sessions.confirm_contacts(sorted(opened))
-
-
-def _contact(change: message_pb2.MessageChanged) -> tuple[str, str]:
-    return change.message.business_id, change.message.contact_id
+            await self._store.confirm_devices(sorted(opened))
+        self._wakeups.wake(ours)
 
 
 def _event(change: message_pb2.MessageChanged) -> NewEvent:

@@ -13,8 +13,11 @@ road up: policy and messaging answer a repetition with their first answer.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from services.ends.edge.actions.prepare import Preparer
 from services.ends.edge.contacts import Contacts
@@ -22,9 +25,11 @@ from services.ends.edge.domain import (
     BlockedBy,
     Clearance,
     Dispatch,
+    EndKeys,
     Outcome,
     Outgoing,
     Prepared,
+    Promise,
     Sent,
     Stopped,
 )
@@ -36,11 +41,15 @@ from services.kit.clock import Clock
 from services.kit.coalesce import Coalescer
 from services.kit.errors import Refusal
 
+# What one request to messaging carries at most, unless a single message is more.
+BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class _Cleared:
     message: Prepared
     clearance: Clearance
+    devices: tuple[EndKeys, ...]
 
 
 class SendMessages:
@@ -68,7 +77,11 @@ class SendMessages:
             self._screen, items_max=batch_items_max, in_flight_max=screenings_in_flight_max
         )
         self._dispatching: Coalescer[_Cleared, Outcome] = Coalescer(
-            self._dispatch, items_max=batch_items_max
+            self._dispatch,
+            items_max=batch_items_max,
+            in_flight_max=1,
+            weight=_sealed_bytes,
+            weight_max=BATCH_BYTES_MAX,
         )
 
     async def __call__(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
@@ -82,19 +95,17 @@ class SendMessages:
 
     async def _screen(self, messages: list[Outgoing]) -> list[Outcome | Exception]:
         outcomes: list[Outcome | Exception | None] = [None] * len(messages)
-        prepared = await self._preparer.prepare(messages)
         ready: list[tuple[int, Prepared]] = []
-        for position, item in enumerate(prepared):
+        for position, item in enumerate(await self._preparer.prepare(messages)):
             if isinstance(item, Refusal):
                 outcomes[position] = item
             else:
                 ready.append((position, item))
 
         cleared: list[tuple[int, _Cleared]] = []
-        verdicts = await self._policy.screen([item for _, item in ready]) if ready else []
-        for (position, item), verdict in zip(ready, verdicts, strict=True):
-            if isinstance(verdict, Clearance):
-                cleared.append((position, _Cleared(item, verdict)))
+        for (position, item), verdict in zip(ready, await self._judge(ready), strict=True):
+            if isinstance(verdict, _Cleared):
+                cleared.append((position, verdict))
             elif isinstance(verdict, BlockedBy):
                 outcomes[position] = Stopped(item.message_id, item.contact_id, verdict)
             else:
@@ -105,83 +116,89 @@ class SendMessages:
             outcomes[position] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
+    async def _judge(
+        self, ready: Sequence[tuple[int, Prepared]]
+    ) -> list[_Cleared | BlockedBy | Refusal]:
+        """Policy's verdict on each message and, if that lets it pass, whether a device is there."""
+        if not ready:
+            return []
+        messages = [message for _, message in ready]
+        verdicts, devices = await asyncio.gather(
+            self._policy.screen(messages),
+            self._contacts.devices(
+                {(message.business_id, message.contact_id) for message in messages}
+            ),
+        )
+        return [
+            _judged(message, verdict, devices[message.business_id, message.contact_id])
+            for message, verdict in zip(messages, verdicts, strict=True)
+        ]
+
     async def _dispatch(self, cleared: list[_Cleared]) -> list[Outcome | Exception]:
-        outcomes: list[Outcome | Exception | None] = [None] * len(cleared)
-        async with self._sessions.lock:
-            requests = await self._seal_requests(cleared, outcomes)
-            sealed = await self._sessions.seal([request for _, request in requests])
-            dispatches: list[tuple[int, Dispatch]] = []
-            for (position, _), result in zip(requests, sealed, strict=True):
-                if isinstance(result, Refusal):
-                    outcomes[position] = result
-                    continue
+        now = self._clock.now()
+        requests = [_seal_request(item, now) for item in cleared]
+        outcomes: list[Outcome | Exception | None] = []
+        dispatches: list[tuple[int, Dispatch]] = []
+        for position, copies in enumerate(await self._sessions.seal(requests)):
+            outcomes.append(copies if isinstance(copies, Refusal) else None)
+            if not isinstance(copies, Refusal):
                 item = cleared[position]
                 dispatches.append(
-                    (position, Dispatch(item.clearance, result, item.message.time_to_live))
+                    (position, Dispatch(item.clearance, copies, item.message.time_to_live))
                 )
-            try:
-                # The promise is made inside this call. What is lost on the way back is found again
-                # by sending the same message once more.
-                promises = (
-                    await self._messaging.accept([item for _, item in dispatches])
-                    if dispatches
-                    else []
-                )
-            except Refusal:
-                # Nobody knows which of these envelopes will reach a device, or when. Sealing on in
-                # the same sessions could put later messages before earlier ones.
-                await self._sessions.retire(
-                    [
-                        (request.business_id, device.end_id)
-                        for _, request in requests
-                        for device in request.devices
-                    ]
-                )
-                raise
-        for (position, _), promise in zip(dispatches, promises, strict=True):
-            item = cleared[position]
-            outcomes[position] = (
-                promise
-                if isinstance(promise, Refusal)
-                else Sent(
-                    item.message.message_id,
-                    item.message.contact_id,
-                    item.clearance.category,
-                    promise,
-                )
-            )
+        try:
+            for position, promise in await self._accept(dispatches):
+                outcomes[position] = _outcome(cleared[position], promise)
+        except Exception:
+            self._sessions.retire(requests)
+            raise
         return [outcome for outcome in outcomes if outcome is not None]
 
-    async def _seal_requests(
-        self, cleared: list[_Cleared], outcomes: list[Outcome | Exception | None]
-    ) -> list[tuple[int, SealRequest]]:
-        """What to seal for whom; who has no device is refused in `outcomes`."""
-        devices = await self._contacts.devices(
-            {(item.message.business_id, item.message.contact_id) for item in cleared}
-        )
-        seal_time_milliseconds = int(self._clock.now().timestamp() * 1000)
-        requests: list[tuple[int, SealRequest]] = []
-        for position, item in enumerate(cleared):
-            message = item.message
-            found = devices[message.business_id, message.contact_id]
-            if isinstance(found, Refusal):
-                outcomes[position] = found
-            elif not found:
-                outcomes[position] = Refusal(EdgeReasons.NO_DEVICE)
-            else:
-                plaintext = envelopes.pack(
-                    message.content,
-                    message.franking_key,
-                    message_id=message.message_id,
-                    business_id=message.business_id,
-                    seal_time_milliseconds=seal_time_milliseconds,
-                )
-                requests.append(
-                    (
-                        position,
-                        SealRequest(
-                            message.business_id, message.contact_id, tuple(found), plaintext
-                        ),
-                    )
-                )
-        return requests
+    async def _accept(
+        self, dispatches: Sequence[tuple[int, Dispatch]]
+    ) -> list[tuple[int, Promise | Refusal]]:
+        """The promises are made inside this call. What is lost on the way back is found again by
+        sending the same message once more.
+        """
+        if not dispatches:
+            return []
+        promises = await self._messaging.accept([dispatch for _, dispatch in dispatches])
+        return list(zip((position for position, _ in dispatches), promises, strict=True))
+
+
+def _judged(
+    message: Prepared,
+    verdict: Clearance | BlockedBy | Refusal,
+    devices: list[EndKeys] | Refusal,
+) -> _Cleared | BlockedBy | Refusal:
+    if not isinstance(verdict, Clearance):
+        return verdict
+    if isinstance(devices, Refusal):
+        return devices
+    if not devices:
+        return Refusal(EdgeReasons.NO_DEVICE)
+    return _Cleared(message, verdict, tuple(devices))
+
+
+def _sealed_bytes(item: _Cleared) -> int:
+    """About how much the message is on its way to messaging."""
+    return envelopes.size_class_bytes(len(item.message.content)) * len(item.devices)
+
+
+def _seal_request(item: _Cleared, now: datetime) -> SealRequest:
+    message = item.message
+    plaintext = envelopes.pack(
+        message.content,
+        message.franking_key,
+        message_id=message.message_id,
+        business_id=message.business_id,
+        seal_time_milliseconds=int(now.timestamp() * 1000),
+    )
+    return SealRequest(message.business_id, message.contact_id, item.devices, plaintext)
+
+
+def _outcome(item: _Cleared, promise: Promise | Refusal) -> Outcome | Refusal:
+    if isinstance(promise, Refusal):
+        return promise
+    message = item.message
+    return Sent(message.message_id, message.contact_id, item.clearance.category, promise)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from services.ends.edge.domain import StoredEvent
@@ -24,7 +24,7 @@ class WatchEvents:
 
     async def __call__(
         self, business_id: str, after_cursor: int
-    ) -> AsyncIterator[list[StoredEvent]]:
+    ) -> AsyncGenerator[list[StoredEvent], None]:
         """Events in the order of their cursors, without end."""
         async with self._wakeups.listen(business_id) as woken:
             while True:

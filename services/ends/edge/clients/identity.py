@@ -10,7 +10,11 @@ from services.ends.edge.domain import EndKeys
 from services.kit.client import Channel
 from services.kit.errors import Refusal
 
+# All of it is safe to repeat; a claim whose answer was lost costs a one-time key.
 RETRIED = ("hudhud.identity.v1.IdentityService",)
+
+# A batch of many people with many devices has more ends than one request may name.
+CLAIMS_AT_A_TIME = 1000
 
 
 class IdentityClient:
@@ -55,10 +59,15 @@ class IdentityClient:
     async def claim_key_bundles(
         self, business_id: str, end_ids: Sequence[str]
     ) -> dict[str, device_pb2.KeyBundle]:
-        response = await self._stub.ClaimKeyBundles(
-            identity_service_pb2.ClaimKeyBundlesRequest(business_id=business_id, end_ids=end_ids)
-        )
-        return {bundle.end.end_id: bundle for bundle in response.bundles}
+        bundles: dict[str, device_pb2.KeyBundle] = {}
+        for start in range(0, len(end_ids), CLAIMS_AT_A_TIME):
+            response = await self._stub.ClaimKeyBundles(
+                identity_service_pb2.ClaimKeyBundlesRequest(
+                    business_id=business_id, end_ids=end_ids[start : start + CLAIMS_AT_A_TIME]
+                )
+            )
+            bundles.update({bundle.end.end_id: bundle for bundle in response.bundles})
+        return bundles
 
     async def publish_keys(self, business_id: str, keys: device_pb2.PublishedKeys) -> int:
         response = await self._stub.PublishEdgeKeys(

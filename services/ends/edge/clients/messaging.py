@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC
 from typing import Any
@@ -13,16 +12,12 @@ from hudhud.messaging.v1 import (
     messaging_service_pb2,
     messaging_service_pb2_grpc,
 )
-from services.ends.edge.domain import Dispatch, Incoming, Price, Promise
+from services.ends.edge.domain import Ack, Dispatch, Incoming, Price, Promise
 from services.kit.client import Channel, Stream
 from services.kit.errors import Refusal
 
-# AcceptMessages is not among them: after a failure nobody knows what was accepted, and the edge
-# seals again in a new session before it asks again.
-RETRIED = (
-    "hudhud.messaging.v1.MessagingService/GetMessage",
-    "hudhud.messaging.v1.MessagingService/GetWindow",
-)
+# The same request again, to the byte, is answered with what became of the first.
+RETRIED = ("hudhud.messaging.v1.MessagingService/AcceptMessages",)
 
 
 class MessagingClient:
@@ -78,37 +73,36 @@ class EdgeMailboxStream:
     def __init__(self, stream: Stream, edge_id: str) -> None:
         self._stream = stream
         self._edge_id = edge_id
-        self._writing = asyncio.Lock()
+
+    async def __aenter__(self) -> EdgeMailboxStream:
+        start = messaging_service_pb2.AttachStart(end_id=self._edge_id)
+        await self._stream.write(messaging_service_pb2.AttachRequest(start=start))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._stream.cancel()
 
     async def __aiter__(self) -> AsyncIterator[list[Incoming]]:
-        async with self._stream:
-            await self._write(
-                messaging_service_pb2.AttachRequest(
-                    start=messaging_service_pb2.AttachStart(end_id=self._edge_id)
+        while (response := await self._stream.read()) is not None:
+            if response.envelopes:
+                yield [_incoming(envelope) for envelope in response.envelopes]
+
+    async def acknowledge(self, acks: Sequence[Ack]) -> None:
+        frame = messaging_service_pb2.Acks(
+            acks=[
+                messaging_service_pb2.Ack(
+                    envelope_id=ack.envelope_id,
+                    disposition=(
+                        messaging_service_pb2.Ack.DISPOSITION_REFUSED
+                        if ack.refusal_reason
+                        else messaging_service_pb2.Ack.DISPOSITION_DELIVERED
+                    ),
+                    refusal_reason=ack.refusal_reason,
                 )
-            )
-            while (response := await self._stream.read()) is not None:
-                if response.envelopes:
-                    yield [_incoming(envelope) for envelope in response.envelopes]
-
-    async def acknowledge(self, envelope_id: int, *, refusal_reason: str = "") -> None:
-        """Tells messaging what became of an envelope."""
-        ack = messaging_service_pb2.Ack(
-            envelope_id=envelope_id,
-            disposition=(
-                messaging_service_pb2.Ack.DISPOSITION_REFUSED
-                if refusal_reason
-                else messaging_service_pb2.Ack.DISPOSITION_DELIVERED
-            ),
-            refusal_reason=refusal_reason,
+                for ack in acks
+            ]
         )
-        await self._write(
-            messaging_service_pb2.AttachRequest(acks=messaging_service_pb2.Acks(acks=[ack]))
-        )
-
-    async def _write(self, frame: messaging_service_pb2.AttachRequest) -> None:
-        async with self._writing:
-            await self._stream.write(frame)
+        await self._stream.write(messaging_service_pb2.AttachRequest(acks=frame))
 
 
 def _incoming(envelope: message_pb2.Envelope) -> Incoming:
