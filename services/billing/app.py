@@ -17,7 +17,7 @@ from services.billing.settlement import keep_expiring
 from services.kit.client import connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
 from services.kit.server import Service
@@ -35,6 +35,7 @@ async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIte
             settings.database_url,
             name="billing",
             connections_max=settings.database_connections_max,
+            postgres_settings=FOUND_BY_KEY,
             clock=clock,
         )
         stack.push_async_callback(database.close)

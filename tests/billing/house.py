@@ -17,7 +17,7 @@ from services.kit.access import CallerKind
 from services.kit.client import connect
 from services.kit.clock import ManualClock
 from services.kit.config import Address, ServiceSettings, TlsFiles
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.server import Server, Service
 from services.kit.signing import SigningKey
 from services.kit.token_source import TokenSource
@@ -127,7 +127,9 @@ async def running_billing(
         stack.push_async_callback(server.stop, 0)
         service = await stack.enter_async_context(app(settings, clock))
         await server.serve(service)
-        database = await Database.open(guest_url, name="test", clock=clock)
+        database = await Database.open(
+            guest_url, name="test", postgres_settings=FOUND_BY_KEY, clock=clock
+        )
         stack.push_async_callback(database.close)
         yield House(
             clock=clock,

@@ -162,6 +162,11 @@ async def one_snapshot(database: Database) -> AsyncIterator[Connection]:
     connection = await database.connect("check_ledger")
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # Everything is read here, and nothing by key.
+            await connection.execute(
+                "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;"
+                "SET LOCAL enable_mergejoin = on; SET LOCAL work_mem = '64MB'"
+            )
             yield connection
     finally:
         await connection.close()
