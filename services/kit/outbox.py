@@ -69,12 +69,11 @@ DELETE_EVENTS = """
 WITH stretch AS (
     SELECT id, create_time < now() - $1::interval AS old
     FROM outbox WHERE id > $2 ORDER BY id LIMIT $3
+), deletable AS (
+    SELECT id FROM stretch
+    WHERE old AND NOT EXISTS (SELECT FROM outbox_pending AS pending WHERE pending.id = stretch.id)
 ), deleted AS (
-    DELETE FROM outbox USING stretch
-    WHERE outbox.id = stretch.id
-      AND stretch.old
-      AND NOT EXISTS (SELECT FROM outbox_pending AS pending WHERE pending.id = stretch.id)
-    RETURNING outbox.id
+    DELETE FROM outbox WHERE id = ANY (ARRAY (SELECT id FROM deletable)) RETURNING id
 )
 SELECT (SELECT count(*) FROM deleted) AS deleted_count,
        max(id) AS last_id,

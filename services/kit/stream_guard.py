@@ -162,6 +162,7 @@ class StreamGuard:
         if loss.went_back:
             await self._rewind_consumers(loss.after)
         async with self._connection.transaction():
+            await self._connection.execute(PLAN)
             if loss.after == 0:
                 status = await self._connection.execute(REPLAY_ALL)
             else:
@@ -210,6 +211,9 @@ def missing_count(info: api.StreamInfo) -> int:
         return 0
     return int(state.last_seq - state.first_seq + 1 - state.messages)
 
+
+# Unlike the relay's other statements these read whole tables.
+PLAN = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on"
 
 REPLAY_ALL = """
 INSERT INTO outbox_pending (replay, id)

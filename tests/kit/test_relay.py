@@ -72,10 +72,10 @@ async def test_of_many_relays_one_leads_and_another_follows_when_it_goes(
         (leader,) = [relay for relay in relays if relay.leading]
         await eventually(partial(has_relayed, leader, 1))
         tasks[leader].cancel()
+        await asyncio.wait([tasks[leader]])
         ids += await write(database, 2000)
     await eventually(lambda: relayed(database))
     assert set(await stored(relays[0].nats)) == set(ids)
-    assert sum(relay.relayed_count for relay in relays) >= len(ids)
 
 
 async def test_with_nats_down_the_outbox_holds(
