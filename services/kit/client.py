@@ -291,6 +291,7 @@ class Stream:
         self._channel = channel
         self._method = method
         self._begin = begin
+        self._beginning = asyncio.Lock()
         self._call: Any = None
 
     async def __aenter__(self) -> Stream:
@@ -346,8 +347,10 @@ class Stream:
             self._call.cancel()
 
     async def _begun(self) -> Any:
-        if self._call is None:
-            self._call = await self._begin()
+        # A reader and a writer may both be first, and getting a token takes time: one call for both.
+        async with self._beginning:
+            if self._call is None:
+                self._call = await self._begin()
         return self._call
 
     async def _result(self) -> Any:

@@ -195,19 +195,16 @@ class Replay:
                         await stream.write(edge_service_pb2.SendMessagesRequest(messages=frame))
                     await stream.done_writing()
 
-                writing = asyncio.get_running_loop().create_task(write())
                 started = time.monotonic()
-                while (response := await stream.read()) is not None:
-                    room.release()
-                    for outcome in response.outcomes:
-                        self._note(outcome)
-                    done = len(self.tally.outcomes) + len(self._waiting)
-                    progress.update(
-                        task,
-                        completed=done,
-                        rate=done / max(time.monotonic() - started, 0.001),
-                    )
-                await writing
+                async with asyncio.TaskGroup() as writing:
+                    writing.create_task(write())
+                    while (response := await stream.read()) is not None:
+                        room.release()
+                        for outcome in response.outcomes:
+                            self._note(outcome)
+                        done = len(self.tally.outcomes) + len(self._waiting)
+                        rate = done / max(time.monotonic() - started, 0.001)
+                        progress.update(task, completed=done, rate=rate)
 
     def _message(self, line: Line) -> edge_service_pb2.OutgoingMessage:
         message = text_message(PHONE_NUMBER, line.text, kind=self._kind, category=self._category)

@@ -79,7 +79,7 @@ async def test_a_bad_number(parties: Parties, number: str) -> None:
     shop = await parties.business()
     refusal = await refusal_of(shop, receipt(number))
     assert refusal.reason.name == "INVALID_PHONE_NUMBER"
-    assert number not in refusal.message
+    assert number not in refusal.message.replace("+963944123456", "")  # An example of ours.
 
 
 async def test_a_person_whom_nobody_knows(parties: Parties) -> None:

@@ -174,6 +174,26 @@ async def test_a_token_is_fetched_sent_and_replaced_when_it_was_refused(
             assert len(given) == 2
 
 
+async def test_who_reads_and_who_writes_first_share_one_stream(authority: Authority) -> None:
+    async with running_probe(authority) as probe:
+
+        async def exchange() -> Any:
+            await asyncio.sleep(0)  # As a call to identity would, it lets others run.
+            return probe.token(), probe.clock.now() + timedelta(seconds=900)
+
+        async with connect(
+            str(probe.server.public_address),
+            name="probe",
+            tls=authority.certificate_file.read_bytes(),
+            token=TokenSource(exchange, clock=probe.clock),
+        ) as channel:
+            stream = stubs.ProbeServiceStub(channel).Converse()
+            reading = asyncio.ensure_future(stream.read())
+            await stream.write(pb.ActRequest(text="hello"))
+            assert (await asyncio.wait_for(reading, 10)).text == "hello"
+            stream.cancel()
+
+
 async def test_the_reason_of_a_stream_comes_also_while_writing(probe: Probe) -> None:
     edge = stubs.ProbeServiceStub(await probe.internal("edge"))
 

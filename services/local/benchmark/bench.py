@@ -191,11 +191,11 @@ async def _stream(results: Results, platform: LocalPlatform, business: Business)
                 await stream.write(edge_service_pb2.SendMessagesRequest(messages=frame))
             await stream.done_writing()
 
-        writing = asyncio.get_running_loop().create_task(write())
-        while (response := await stream.read()) is not None:
-            room.release()
-            accepted += sum(outcome.HasField("accepted") for outcome in response.outcomes)
-        await writing
+        async with asyncio.TaskGroup() as writing:
+            writing.create_task(write())
+            while (response := await stream.read()) is not None:
+                room.release()
+                accepted += sum(outcome.HasField("accepted") for outcome in response.outcomes)
     seconds = time.perf_counter() - start
     if accepted != STREAM_MESSAGES:
         raise LocalError(f"{STREAM_MESSAGES - accepted} messages of the stream were not accepted")
