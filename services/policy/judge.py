@@ -197,7 +197,9 @@ class _Process:
     async def ask(self, question: Any, timeout_seconds: float) -> Any:
         """The answer. Raises _Broken; then this process is of no more use."""
         # Whoever asks may go away; the answer is read all the same, or the next would get it.
-        return await asyncio.shield(self._exchange(question, timeout_seconds))
+        exchange = asyncio.ensure_future(self._exchange(question, timeout_seconds))
+        exchange.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(exchange)
 
     async def _exchange(self, question: Any, timeout_seconds: float) -> Any:
         async with self._turn:

@@ -1,6 +1,6 @@
 """ReportMessage, GetQuality, and what messaging tells: how messages fared."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +18,10 @@ from services.kit.nats import Nats as Connection
 from services.kit.outbox import Event, append
 from services.kit.relay import Relay
 from services.kit.signing import SigningKey
-from services.local.certificates import Authority
 from services.local.nats import Nats
 from services.policy.actions.record_fates import record_fates
 from tests.fixtures.postgres import PostgresForTests
-from tests.fixtures.state import temporary_state
+from tests.policy.beside import Beside
 from tests.policy.house import House, Replica
 from tests.policy.parties import OFFER, RECEIPT, Business, Person
 
@@ -152,44 +151,49 @@ async def test_another_business_must_not_look(business: Business) -> None:
 
 
 @pytest.fixture
-async def listening(
-    postgres: PostgresForTests, authority: Authority, nats_server: Nats
-) -> AsyncIterator[Replica]:
-    """A policy that hears what messaging tells over NATS."""
-    url = await postgres.create_database("policy")
-    with temporary_state() as folder:
-        house = House(url, authority, folder)
-        house.nats_url = nats_server.url
-        async with house.identity(), house.replica() as replica:
-            yield replica
+async def messaging(
+    postgres: PostgresForTests, nats_server: Nats, beside: Beside
+) -> AsyncIterator[Callable[[Event], Awaitable[None]]]:
+    """Tells what messaging tells, over its outbox and NATS; returns once JetStream has it."""
+    database = await Database.open(await postgres.create_database("messaging"), name="test")
+    await migrate(database, "services.kit")
+    nats = Connection(nats_server.url, name="test")
+    nats.start()
+    relay = Relay(database, nats, Stream("messaging", ["hudhud.messaging.>"]))
+    beside(relay.run())
+
+    async def tell(event: Event) -> None:
+        async with database.transaction("tell") as connection:
+            await append(connection, [event])
+        relay.wake()
+        await beside.until(is_relayed)
+
+    async def is_relayed() -> bool:
+        async with database.connection("pending") as connection:
+            return bool(await connection.fetchval("SELECT count(*) = 0 FROM outbox_pending"))
+
+    yield tell
+    await beside.stop()
+    await nats.close()
+    await database.close()
 
 
 async def test_what_messaging_tells_arrives(
-    listening: Replica, postgres: PostgresForTests, nats_server: Nats, beside: Any
+    house: House,
+    nats_server: Nats,
+    messaging: Callable[[Event], Awaitable[None]],
+    beside: Beside,
+    policy: Replica,
 ) -> None:
-    business, person = Business(listening), Person(listening)
-    item = business.item(person, RECEIPT)
-    await business.allowed(item)
-    database = await Database.open(await postgres.create_database("messaging"), name="test")
-    await migrate(database, "services.kit")
-    connection = Connection(nats_server.url, name="test")
-    connection.start()
-    try:
-        relay = Relay(database, connection, Stream("messaging", ["hudhud.messaging.>"]))
-        beside(relay.run())
-        async with database.transaction("tell") as transaction:
-            await append(transaction, [changed(item, DELIVERED)])
-        relay.wake()
-        await beside.until(lambda: fate_is_known(listening, item))
-        assert await quality(business) == (1, 0, 1, 0, 0)
-    finally:
-        await beside.stop()
-        await connection.close()
-        await database.close()
+    # The stream is there before policy asks for it: policy's clock stands still, and it would wait.
+    await messaging(Event(new_id(), "hudhud.messaging.conversation.opened", b""))
+    async with house.replica(nats_url=nats_server.url) as replica:
+        business, person = Business(replica), Person(replica)
+        item = business.item(person, RECEIPT)
+        await business.allowed(item)
+        await messaging(changed(item, DELIVERED))
 
+        async def fate_is_known() -> bool:
+            return await quality(business) == (1, 0, 1, 0, 0)
 
-async def fate_is_known(replica: Replica, item: pb.ScreenItem) -> bool:
-    rows = await replica.house.rows(
-        "SELECT fate FROM verdicts WHERE message_id = $1", UUID(item.message_id)
-    )
-    return bool(rows[0]["fate"])
+        await beside.until(fate_is_known)

@@ -96,8 +96,12 @@ class ScreenMessages:
                 judged[draft.key, draft.digest] = draft
 
         if judged:
-            decided = await self._judge_all(list(judged.values()), known, now)
-            known.verdicts.update(await self._keep(decided))
+            try:
+                decided = await self._judge_all(list(judged.values()), known, now)
+            except Refusal as refusal:  # The classifier is away. Nothing leaves unscreened.
+                refusals |= dict.fromkeys(judged, refusal)
+            else:
+                known.verdicts.update(await self._keep(decided))
         return [self._answer(draft, known.verdicts, refusals) for draft in drafts]
 
     async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:

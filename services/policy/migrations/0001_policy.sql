@@ -73,7 +73,7 @@ CREATE TABLE verdicts (
     body_digest bytea NOT NULL CHECK (length(body_digest) = 32),
     -- What the message counts as: 1 utility, 2 authentication, 3 marketing, 4 service.
     category smallint NOT NULL CHECK (category BETWEEN 1 AND 4),
-    -- Null: allowed. Otherwise what decided against it.
+    -- Null: allowed. Otherwise what decided against it: {"findings": [...]}.
     evidence jsonb,
     screen_time timestamptz NOT NULL,
     -- When the clearance ends; null where there is none.

@@ -74,8 +74,11 @@ async def insert(connection: Connection, verdicts: Sequence[Verdict]) -> set[Mes
         [verdict.key.message_id for verdict in verdicts],
         [verdict.body_digest for verdict in verdicts],
         [int(verdict.category) for verdict in verdicts],
+        # An object, because a list among parameters would be taken for one more dimension.
         [
-            [evidence.to_json() for evidence in verdict.evidence] if verdict.evidence else None
+            {"findings": [evidence.to_json() for evidence in verdict.evidence]}
+            if verdict.evidence
+            else None
             for verdict in verdicts
         ],
         [verdict.screen_time for verdict in verdicts],
@@ -149,7 +152,7 @@ def _verdict(row: Any) -> Verdict:
         MessageKey(row["business_id"], row["message_id"]),
         row["body_digest"],
         Category(row["category"]),
-        tuple(Evidence.from_json(stored) for stored in row["evidence"] or ()),
+        tuple(Evidence.from_json(stored) for stored in (row["evidence"] or {}).get("findings", ())),
         row["screen_time"],
         row["expire_time"],
         Fate(row["fate"]),
