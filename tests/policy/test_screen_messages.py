@@ -1,9 +1,7 @@
-"""ScreenMessages: what may go, what may not, what makes no sense; one answer for one id."""
+"""ScreenMessages: what may go, what may not, what makes no sense, what is kept."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -13,7 +11,7 @@ from hudhud.policy.v1 import policy_service_pb2 as pb
 from services.kit.client import PeerFault
 from services.kit.errors import Refusal
 from services.kit.signing import VerifyingKey
-from tests.policy.house import House, Replica, keys_of
+from tests.policy.house import keys_of
 from tests.policy.parties import (
     AUTHENTICATION,
     MARKETING,
@@ -29,7 +27,6 @@ from tests.policy.parties import (
     Business,
     Person,
     codes,
-    filled_in,
     text,
 )
 
@@ -252,190 +249,6 @@ async def test_an_empty_request_is_refused_as_a_whole(business: Business) -> Non
     messaging = await business.replica.service("messaging")
     with pytest.raises(PeerFault, match="CALLER_NOT_ALLOWED"):
         await messaging.ScreenMessages(pb.ScreenMessagesRequest())
-
-
-# --- One id, one answer -----------------------------------------------------------------------
-
-
-async def test_the_same_message_again_gets_the_first_answer(
-    business: Business, person: Person
-) -> None:
-    item = business.item(person, RECEIPT)
-    first = await business.allowed(item)
-    business.replica.house.clock.advance(60)
-    assert await business.allowed(item) == first
-    advertisement = business.item(person, OFFER)
-    assert await business.blocked(advertisement) == await business.blocked(advertisement)
-
-
-async def test_another_message_under_the_same_id_is_refused(
-    business: Business, person: Person
-) -> None:
-    item = business.item(person, RECEIPT)
-    await business.allowed(item)
-    for other in (
-        business.item(person, RECEIPT_ARABIC, message_id=item.message_id),
-        business.item(person, RECEIPT, message_id=item.message_id),  # another franking key
-        business.item(Person(business.replica), RECEIPT, message_id=item.message_id),
-        business.item(person, OFFER, category=MARKETING, message_id=item.message_id),
-    ):
-        assert await business.refused(other) == "MESSAGE_ID_REUSED"
-    # Ids are the business's own.
-    another = Business(business.replica)
-    await another.allowed(another.item(person, RECEIPT, message_id=item.message_id))
-
-
-async def test_equal_ids_in_one_batch(business: Business, person: Person) -> None:
-    item = business.item(person, RECEIPT)
-    other = business.item(person, RECEIPT_ARABIC, message_id=item.message_id)
-    first, again, reused = await business.screen(item, item, other)
-    assert first.WhichOneof("outcome") == "allowed"
-    assert again == first
-    assert reused.refusal.reason == "MESSAGE_ID_REUSED"
-
-
-async def test_a_clearance_that_ended_unused_is_given_anew_if_it_still_may_go(
-    business: Business, person: Person
-) -> None:
-    device = await person.device()
-    business_id = str(business.business_id)
-    await device.GrantConsent(pb.GrantConsentRequest(business_id=business_id))
-    items = [business.item(person, OFFER, category=MARKETING) for _ in range(2)]
-    first = await business.allowed(items[0])
-    business.replica.house.clock.advance(600)
-    renewed = await business.allowed(items[0])
-    assert renewed.clearance.clearance != first.clearance.clearance
-    assert await business.allowed(items[0]) == renewed
-    await device.WithdrawConsent(pb.WithdrawConsentRequest(business_id=business_id))
-    # It was given a moment ago, and is good until it ends.
-    assert await business.allowed(items[0]) == renewed
-    business.replica.house.clock.advance(600)
-    assert codes(await business.blocked(items[0])) == ["NO_MARKETING_CONSENT"]
-
-
-@pytest.fixture
-async def second(house: House, policy: Replica) -> AsyncIterator[Replica]:
-    """Another replica on the same database."""
-    async with house.replica() as replica:
-        yield replica
-
-
-async def test_replicas_that_screen_the_same_message_at_once_give_one_answer(
-    business: Business, person: Person, second: Replica
-) -> None:
-    replicas = (business.replica, second)
-    for _ in range(10):
-        item = business.item(person, RECEIPT)
-        other = business.item(person, RECEIPT_ARABIC, message_id=item.message_id)
-        answers = await asyncio.gather(
-            *(
-                business.screen(one, replica=replica)
-                for replica in replicas
-                for one in (item, other, item)
-            )
-        )
-        outcomes = [outcome for answer in answers for outcome in answer]
-        allowed = [one for one in outcomes if one.WhichOneof("outcome") == "allowed"]
-        reused = [one for one in outcomes if one.refusal.reason == "MESSAGE_ID_REUSED"]
-        assert len(allowed) + len(reused) == len(outcomes)
-        assert len({one.allowed.clearance.clearance for one in allowed}) == 1
-
-
-# --- Templates --------------------------------------------------------------------------------
-
-
-async def test_a_template_goes_with_its_parameters(business: Business, person: Person) -> None:
-    template = await business.submit(
-        "Hello {{name}}, your order {{order}} has left and arrives on {{day}}.",
-        {"name": "Layla", "order": "90213", "day": "Tuesday"},
-    )
-    item = business.use(person, template, name="Nour Haddad", order="77120", day="Sunday 4 May")
-    allowed = await business.allowed(item)
-    assert allowed.category == UTILITY
-    clearance = clearance_pb2.Clearance.FromString(allowed.clearance.clearance)
-    assert clearance.template_id == template.template_id
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "Layla! MEGA SALE, 70% off everything in store this weekend, shop now and save big",
-        "Layla\nYour parcel",
-        "Layla http://win-prize.top/claim",
-        "Layla " * 40,
-    ],
-)
-async def test_a_parameter_must_not_speak(business: Business, person: Person, value: str) -> None:
-    template = await business.submit(
-        "Hello {{name}}, your order {{order}} has left our warehouse.",
-        {"name": "Layla", "order": "90213"},
-    )
-    evidence = await business.blocked(business.use(person, template, name=value, order="1"))
-    assert codes(evidence)[0] == "PARAMETER_ABUSE"
-
-
-async def test_a_link_is_welcome_where_the_example_has_one(
-    business: Business, person: Person
-) -> None:
-    template = await business.submit(
-        "Your parcel {{number}} is on its way. Follow it here: {{link}}",
-        {"number": "90213", "link": "https://parcels.example.com/t/90213"},
-    )
-    await business.allowed(
-        business.use(person, template, number="5", link="https://parcels.example.com/t/5")
-    )
-
-
-async def test_templates_that_are_not_theirs_or_not_filled_in_well(
-    business: Business, person: Person
-) -> None:
-    template = await business.submit(
-        "Your order {{order}} has left our warehouse.", {"order": "90213"}
-    )
-    good = filled_in(template, order="5")
-    other = Business(business.replica)
-    assert await other.refused(other.item(person, good, TEMPLATE)) == "UNKNOWN_TEMPLATE"
-
-    def changed(**fields: Any) -> pb.ScreenItem:
-        content = content_pb2.Content()
-        content.CopyFrom(good)
-        for name, value in fields.items():
-            setattr(content.template, name, value)
-        return business.item(person, content, TEMPLATE)
-
-    assert await business.refused(changed(template_id=str(uuid4()))) == "UNKNOWN_TEMPLATE"
-    assert await business.refused(changed(name="other")) == "UNKNOWN_TEMPLATE"
-    assert await business.refused(changed(template_id="7")) == "CONTENT_MALFORMED"
-    assert await business.refused(changed(rendered=OFFER)) == "CONTENT_MALFORMED"
-    assert await business.refused(business.use(person, template)) == "PARAMETER_MISSING"
-    extra = business.use(person, template, order="5", colour="blue")
-    assert await business.refused(extra) == "PARAMETER_UNKNOWN"
-    with_button = filled_in(template, order="5")
-    with_button.template.buttons.add(choice_id="1", label="70% off")
-    assert await business.refused(business.item(person, with_button, TEMPLATE)) == (
-        "CONTENT_MALFORMED"
-    )
-
-
-async def test_a_marketing_template_needs_consent(business: Business, person: Person) -> None:
-    template = await business.submit(
-        "Dear {{name}}, this week everything in store is 30% cheaper. Come and see!",
-        {"name": "Layla"},
-        category=MARKETING,
-        name="weekly_offer",
-    )
-    item = business.use(person, template, name="Nour")
-    assert codes(await business.blocked(item)) == ["NO_MARKETING_CONSENT"]
-    device = await person.device()
-    await device.GrantConsent(pb.GrantConsentRequest(business_id=str(business.business_id)))
-    again = business.use(person, template, name="Nour")
-    assert (await business.allowed(again)).category == MARKETING
-
-
-async def test_a_rejected_template_cannot_be_sent(business: Business, person: Person) -> None:
-    template = await business.submit(OFFER + " Dear {{name}}.", {"name": "Layla"})
-    item = business.use(person, template, name="Nour")
-    assert await business.refused(item) == "TEMPLATE_REJECTED"
 
 
 # --- What is kept -----------------------------------------------------------------------------
