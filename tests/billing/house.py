@@ -38,7 +38,8 @@ class House:
     database: Database
     guest_url: str
     owner_url: str
-    _server: Server
+    internal_address: str
+    public_address: str
     _signer: TokenSigner
     _authority: Authority
     _stack: AsyncExitStack
@@ -55,12 +56,12 @@ class House:
     async def anyone(self) -> Any:
         """A stub on the public listener, without a token."""
         authority = self._authority.certificate_file.read_bytes()
-        return await self._stub("anyone", "", self._server.public_address, authority)
+        return await self._stub("anyone", "", self.public_address, authority)
 
     async def service(self, name: str) -> Any:
         """A stub on the internal listener, as this service."""
         tls = tls_files_of(self._authority, name)
-        return await self._stub("service", name, self._server.internal_address, tls)
+        return await self._stub("service", name, self.internal_address, tls)
 
     async def guest(self) -> asyncpg.Connection:
         """A connection of the service's own role, for SQL by hand."""
@@ -83,21 +84,19 @@ class House:
 
         authority = self._authority.certificate_file.read_bytes()
         source = TokenSource(exchange, clock=self.clock)
-        return await self._stub(kind, str(subject), self._server.public_address, authority, source)
+        return await self._stub(kind, str(subject), self.public_address, authority, source)
 
     async def _stub(
         self,
         kind: str,
         name: str,
-        address: Address | None,
+        address: str,
         tls: TlsFiles | bytes,
         token: TokenSource | None = None,
     ) -> Any:
         """The stub of this caller; each has one connection, however often a test asks."""
         if (kind, name) not in self._stubs:
-            channel = connect(
-                str(address), name="billing", tls=tls, token=token, timeout_seconds=30
-            )
+            channel = connect(address, name="billing", tls=tls, token=token, timeout_seconds=30)
             await self._stack.enter_async_context(channel)
             stub: Any = billing_service_pb2_grpc.BillingServiceStub
             self._stubs[kind, name] = stub(channel)
@@ -115,7 +114,7 @@ async def running_billing(
     async with AsyncExitStack() as stack:
         identity_address = await stack.enter_async_context(running_identity(authority, key))
         settings = BillingSettings(
-            **_settings(authority, "billing"),
+            **listening_as(authority, "billing"),
             database_url=guest_url,
             migration_database_url=owner_url,
             nats_url=nats_url,
@@ -136,7 +135,8 @@ async def running_billing(
             database=database,
             guest_url=guest_url,
             owner_url=owner_url,
-            _server=server,
+            internal_address=str(server.internal_address),
+            public_address=str(server.public_address),
             _signer=TokenSigner(key, clock=clock),
             _authority=authority,
             _stack=stack,
@@ -155,15 +155,17 @@ async def running_identity(authority: Authority, key: SigningKey) -> AsyncIterat
 
     server = Server(
         ServiceSettings(
-            **_settings(authority, "identity"), database_url="postgresql://", nats_url=NO_NATS
+            **listening_as(authority, "identity"), database_url="postgresql://", nats_url=NO_NATS
         )
     )
     await server.start()
-    add_servicer = identity_service_pb2_grpc.add_IdentityServiceServicer_to_server
-    await server.serve(Service([(add_servicer, KeysOfIdentity())]))
-    assert server.internal_address is not None
-    yield server.internal_address
-    await server.stop(0)
+    try:
+        add_servicer = identity_service_pb2_grpc.add_IdentityServiceServicer_to_server
+        await server.serve(Service([(add_servicer, KeysOfIdentity())]))
+        assert server.internal_address is not None
+        yield server.internal_address
+    finally:
+        await server.stop(0)
 
 
 def tls_files_of(authority: Authority, name: str) -> TlsFiles:
@@ -176,7 +178,8 @@ def tls_files_of(authority: Authority, name: str) -> TlsFiles:
     )
 
 
-def _settings(authority: Authority, name: str) -> dict[str, Any]:
+def listening_as(authority: Authority, name: str) -> dict[str, Any]:
+    """The settings of a service's doors, on any free ports."""
     files = authority.identity(name)
     return {
         "internal_listen": "127.0.0.1:0",
