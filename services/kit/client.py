@@ -347,7 +347,7 @@ class Stream:
             self._call.cancel()
 
     async def _begun(self) -> Any:
-        # A reader and a writer may both be first, and getting a token takes time: one call for both.
+        # Reader and writer may both be first, and getting a token takes time: one call for both.
         async with self._beginning:
             if self._call is None:
                 self._call = await self._begin()
