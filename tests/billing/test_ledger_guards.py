@@ -163,3 +163,13 @@ async def test_the_service_cannot_remove_what_holds_it(house: House, attack: str
     connection = await house.guest()
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(TAMPERING[attack])
+
+
+async def test_the_service_may_park_events_and_take_them_back(house: House) -> None:
+    connection = await house.guest()
+    await connection.execute(
+        "INSERT INTO consumer_parked (consumer, event_id, subject, payload, error, tries)"
+        " VALUES ('test', gen_random_uuid(), 'subject', 'payload', 'error', 1)"
+        " ON CONFLICT (consumer, event_id) DO UPDATE SET tries = excluded.tries"
+    )
+    assert await connection.execute("DELETE FROM consumer_parked") == "DELETE 1"
