@@ -58,13 +58,14 @@ class Consumer:
         tries_max: int = 8,
         backoff_seconds: float = 1.0,
         backoff_seconds_max: float = 60.0,
-        ack_wait_seconds: float = 30.0,
+        ack_wait_seconds: float = 10.0,
         retry_seconds: float = 1.0,
     ) -> None:
         """`name` is the consumer's in JetStream (such as `billing`), `subjects` what it gets.
 
         An event whose handling fails `tries_max` times goes to the table `consumer_parked`.
-        `ack_wait_seconds` bounds one call of the handler.
+        `ack_wait_seconds` bounds one call of the handler; what a killed process had been given comes
+        again after twice that.
         """
         self.database = database
         self.nats = nats
