@@ -64,8 +64,8 @@ class Consumer:
         """`name` is the consumer's in JetStream (such as `billing`), `subjects` what it gets.
 
         An event whose handling fails `tries_max` times goes to the table `consumer_parked`.
-        `ack_wait_seconds` bounds one call of the handler; what a killed process had been given comes
-        again after twice that.
+        `ack_wait_seconds` bounds one call of the handler; what a killed process had been given
+        comes again after twice that.
         """
         self.database = database
         self.nats = nats

@@ -52,13 +52,22 @@ async def _play_steps(story: Story) -> bool:
 
 
 def _show(story: Story) -> None:
-    table = Table("from", "message", "outcome", "category", "cost", "why", title="What happened")
-    for row in story.rows:
+    table = Table("", "from", "message", "outcome", "category", "cost", title="What happened")
+    for number, row in enumerate(story.rows, 1):
         colour = _OUTCOME_COLOURS[row.outcome]
         table.add_row(
-            row.sender, row.what, f"[{colour}]{row.outcome}[/]", row.category, row.cost, row.note
+            str(number),
+            row.sender,
+            row.what,
+            f"[{colour}]{row.outcome}[/]",
+            row.category,
+            "free" if row.cost_micros == 0 else row.cost,
         )
     console.print(table)
+    for number, row in enumerate(story.rows, 1):
+        if row.note:
+            console.print(f"  {number}: {row.note}", markup=False, soft_wrap=True)
+    console.print()
 
     balances = Table("account", "available", "reserved", title="Balances")
     for name, account in story.accounts:
@@ -66,7 +75,7 @@ def _show(story: Story) -> None:
     console.print(balances)
 
     assert story.ledger is not None
-    ledger = Table("currency", "debits", "credits", "revenue", "entries", title="Ledger")
+    ledger = Table("currency", "debits", "credits", "revenue", "entries", title="The ledger")
     for currency in story.ledger.currencies:
         ledger.add_row(
             currency.debits.currency_code,

@@ -46,6 +46,7 @@ class Row:
     outcome: str
     category: str = ""
     cost: str = ""
+    cost_micros: int = -1  # -1: nothing that could cost anything.
     note: str = ""
 
 
@@ -228,6 +229,7 @@ class Story:
                 "delivered",
                 category=_category_name(accepted.category),
                 cost=money(accepted.price),
+                cost_micros=accepted.price.amount_micros,
             )
         )
         return int(accepted.price.amount_micros)
@@ -298,9 +300,7 @@ STEPS: Final[tuple[Callable[[Story], Awaitable[None]], ...]] = (
 
 
 def money(amount: account_pb2.Money) -> str:
-    """An amount for people to read; zero is "free"."""
-    if amount.amount_micros == 0:
-        return "free"
+    """An amount for people to read."""
     return f"{amount.amount_micros / MICROS:.4f} {amount.currency_code}"
 
 
