@@ -157,7 +157,13 @@ class Story:
                 refusal.reason.name == "WINDOW_NEVER_OPENED", "the refusal says that nobody wrote"
             )
             self.rows.append(
-                Row(self.airline.name, "free message, nobody wrote", "refused", note=str(refusal))
+                Row(
+                    self.airline.name,
+                    "free message, nobody wrote",
+                    "refused",
+                    cost="nothing",
+                    note=str(refusal),
+                )
             )
         else:
             raise Disappointed("a free message to somebody who never wrote was not refused")
@@ -240,7 +246,9 @@ class Story:
         outcome = await self.shop.send(message)
         _expect(outcome.HasField("blocked"), f"{what} is blocked")
         evidence = outcome.blocked.evidence
-        self.rows.append(Row(self.shop.name, what, "blocked", note=_sentences(evidence)))
+        self.rows.append(
+            Row(self.shop.name, what, "blocked", cost="nothing", note=_sentences(evidence))
+        )
         return {each.code for each in evidence}
 
     async def _event(
