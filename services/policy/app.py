@@ -14,7 +14,7 @@ from hudhud.policy.v1 import policy_service_pb2_grpc
 from services.kit.client import Channel, connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
 from services.kit.pairwise import PairwiseIds
@@ -51,6 +51,7 @@ async def app(settings: PolicySettings, clock: Clock | None = None) -> AsyncIter
             settings.database_url,
             name="policy",
             connections_max=settings.database_connections_max,
+            postgres_settings=FOUND_BY_KEY,
             clock=clock,
         )
         stack.push_async_callback(database.close)

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from hudhud.clearance.v1 import clearance_pb2
 from services.kit.signing import SigningKey
@@ -60,9 +62,9 @@ class Clearances:
             template_id=permission.template_id,
             screening=clearance_pb2.SCREENING_PLATFORM,
             commitment=draft.commitment,
+            issue_time=_timestamp(permission.issue_time),
+            expire_time=_timestamp(permission.expire_time),
         )
-        clearance.issue_time.FromDatetime(permission.issue_time)
-        clearance.expire_time.FromDatetime(permission.expire_time)
         data = clearance.SerializeToString()
         signed = clearance_pb2.SignedClearance(
             clearance=data,
@@ -80,6 +82,14 @@ class Clearances:
             return clearance_pb2.Clearance.FromString(signed.clearance)
         except DecodeError:
             return None
+
+
+@lru_cache(maxsize=64)
+def _timestamp(time: datetime) -> Timestamp:
+    """All clearances of a batch have the same two."""
+    proto = Timestamp()
+    proto.FromDatetime(time)
+    return proto
 
 
 def read_signing_keys(pem: bytes) -> tuple[SigningKey, ...]:

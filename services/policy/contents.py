@@ -6,7 +6,6 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from functools import lru_cache
-from uuid import UUID
 
 from google.protobuf.message import DecodeError
 
@@ -25,6 +24,7 @@ from services.policy.domain.messages import (
     body_digest,
 )
 from services.policy.errors import PolicyReasons
+from services.policy.store import ids
 
 TEXT_LENGTH_MAX = 4096
 CONTACTS_REMEMBERED_MAX = 50_000
@@ -39,7 +39,7 @@ class Reader:
 
     def draft(self, item: policy_service_pb2.ScreenItem) -> Draft:
         """What is to be screened. `item` keeps its field rules. Raises Refusal."""
-        business_id = UUID(item.business_id)
+        business_id = ids.parse(item.business_id)
         contact = self._open(business_id, item.contact_id)
         if contact is None:
             raise Refusal(PolicyReasons.UNKNOWN_CONTACT, metadata={"contact_id": item.contact_id})
@@ -52,7 +52,7 @@ class Reader:
         if (which == "template") != (kind is Kind.TEMPLATE):
             raise malformed("The kind template goes with a template, the other kinds do not.")
         return Draft(
-            key=MessageKey(business_id, UUID(item.message_id)),
+            key=MessageKey(business_id, ids.parse(item.message_id)),
             contact_id=item.contact_id,
             person_id=contact[0],
             kind=kind,
@@ -112,7 +112,7 @@ def malformed(message: str) -> Refusal:
 def template_use(template: content_pb2.Template) -> TemplateUse:
     """The template as the message fills it in. Raises Refusal."""
     try:
-        template_id = UUID(template.template_id)
+        template_id = ids.parse(template.template_id)
     except ValueError:
         raise malformed("content.template.template_id: must be a UUID") from None
     return TemplateUse(

@@ -63,6 +63,7 @@ class ScreenMessages:
         self._judge = judge
         self._clearances = clearances
         self._weights = weights
+        self._bench = Bench(weights, judge.model)
         self._clock = clock
         self._templates = RememberedTemplates()
         self._screening: Coalescer[Draft, Outcome] = Coalescer(
@@ -123,7 +124,7 @@ class ScreenMessages:
     async def _judge_all(
         self, drafts: Sequence[Draft], known: _Known, now: datetime
     ) -> list[Verdict]:
-        bench = Bench(self._weights, self._judge.model)
+        bench = self._bench = self._bench.for_model(self._judge.model)
         readings = await self._read_texts(drafts, known.templates, bench)
         nothing_decided = Preference()
         decided = []

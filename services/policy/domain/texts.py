@@ -38,6 +38,8 @@ def has_letters(text: str) -> bool:
 
 def links_of(text: str) -> list[tuple[int, int]]:
     """Where the links in a text begin and end."""
+    if "." not in text and ":/" not in text:
+        return []
     return [match.span() for match in _LINK.finditer(text)]
 
 

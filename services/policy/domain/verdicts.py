@@ -49,11 +49,6 @@ class Model:
     model_id: str
     thresholds: Mapping[str, float]
 
-    @property
-    def witness(self) -> str:
-        """Its name as evidence has it."""
-        return f"classifier {self.model_id}"
-
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -100,8 +95,26 @@ class Bench:
     """Those who judge: a model, and the weights of the rules."""
 
     def __init__(self, weights: Weights, model: Model) -> None:
+        """Raises KeyError for a threshold that the model does not have."""
         self._weights = weights
         self._model = model
+        self._witness = f"classifier {model.model_id}"
+
+        def past(name: str) -> tuple[float, float]:
+            known = model.thresholds[name]
+            unknown = model.thresholds.get(f"{name}_unknown_language", known)
+            return log_odds(known), log_odds(unknown)
+
+        # For each use what is measured, and the log-odds of its threshold in a language that the
+        # model was taught and in others.
+        self._measures = {
+            use: [(measure, *past(name)) for measure, name in measures.items()]
+            for use, measures in weights.measures.items()
+        }
+
+    def for_model(self, model: Model) -> Bench:
+        """The same weights with this model."""
+        return self if model is self._model else Bench(self._weights, model)
 
     def judge_message(
         self, draft: Draft, template: Template | None, readings: Readings, preference: Preference
@@ -140,30 +153,33 @@ class Bench:
     def _excess(self, use: str, opinion: Opinion) -> float:
         """How far past the model's threshold the text is, for this use; -inf where none is set."""
         excess = -math.inf
-        for measure, name in self._weights.measures.get(use, {}).items():
-            thresholds = self._model.thresholds
-            threshold = thresholds[name]
-            if not opinion.language_known:
-                threshold = thresholds.get(f"{name}_unknown_language", threshold)
-            probability: float = getattr(opinion, measure)
-            excess = max(excess, log_odds(probability) - log_odds(threshold))
+        for measure, known, unknown in self._measures.get(use, ()):
+            threshold = known if opinion.language_known else unknown
+            excess = max(excess, log_odds(getattr(opinion, measure)) - threshold)
         return excess
 
     def _findings_in_text(self, use: str, opinion: Opinion | None) -> list[Finding]:
         excess = -math.inf if opinion is None else self._excess(use, opinion)
         if opinion is None or excess == -math.inf:
             return []
-        return [Finding(opinion.code, self._model.witness, excess)]
+        return [Finding(opinion.code, self._witness, excess)]
 
     def _findings_in_parameters(
         self, template: Template, values: Mapping[str, str], readings: Readings
     ) -> list[Finding]:
         """What parameters say that the review of the wording never saw."""
-        findings = [
-            self._by_rule(Code.PARAMETER_ABUSE, rule, span)
-            for name, span in spans_of_parameters(template.wording, values)
-            if (rule := self._broken_rule(values[name], template.examples[name]))
-        ]
+        broken = {
+            name: rule
+            for name, example in template.examples.items()
+            if (rule := self._broken_rule(values[name], example))
+        }
+        findings = []
+        if broken:
+            findings = [
+                self._by_rule(Code.PARAMETER_ABUSE, broken[name], span)
+                for name, span in spans_of_parameters(template.wording, values)
+                if name in broken
+            ]
         category = template.category.name.lower()
         excess = -math.inf
         if readings.text is not None:
@@ -176,7 +192,7 @@ class Bench:
         if readings.parameters is not None:
             excess = max(excess, self._excess(f"parameters.{category}", readings.parameters))
         if excess > -math.inf:
-            findings.append(Finding(Code.PARAMETER_ABUSE, self._model.witness, excess))
+            findings.append(Finding(Code.PARAMETER_ABUSE, self._witness, excess))
         return findings
 
     def _broken_rule(self, value: str, example: str) -> str:
