@@ -8,6 +8,8 @@ _NUMBER = re.compile(
     rf"(?<![^\W_])((?:{_CURRENCIES}|xx+)?)(\d+(?:[.,٫٬]\d+)*)((?:{_UNITS})?)(?![^\W_])",
     re.IGNORECASE,
 )
+# Four groups, but not a sum of thousands.
+_ADDRESS = re.compile(r"(?!\d{1,3}(?:\.\d{3}){3})\d{1,3}(?:\.\d{1,3}){3}")
 _SEPARATORS = str.maketrans(",٫٬", "...")
 _THOUSANDS_DIGITS = 3
 
@@ -22,6 +24,8 @@ def numbers_reduced(text: str) -> str:
 
 
 def _zeros(number: str) -> str:
+    if _ADDRESS.fullmatch(number):
+        return "0.0.0.0"  # noqa: S104 - not an address to listen on, but any address
     digits = len(number)
     if not number.isdigit():
         whole, _, last = number.translate(_SEPARATORS).rpartition(".")

@@ -22,6 +22,7 @@ _CANDIDATE = re.compile(
     rf"(?P<scheme>https?:/{{1,2}}|www\.)\S+"
     rf"|\b(?P<host>{_HOST})(?P<port>:\d+)?(?P<path>/[^\s<>\"'،؛]*)?",
 )
+_HINT = re.compile(r"[a-z0-9]\.[a-z]{2}|:/")
 _EMAIL = re.compile(r"\b[a-z0-9._%+-]+@(?:[a-z0-9-]+\.)+[a-z]{2,12}\b")
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PLAIN_WORD = re.compile(r"[^\W\d_]{3,}")
@@ -66,6 +67,6 @@ def reduce(text: str) -> str:
     """
     if "@" in text:
         text = _EMAIL.sub(f" {symbols.EMAIL} ", text)
-    if "." in text or "://" in text:
+    if _HINT.search(text):
         text = _CANDIDATE.sub(_replace, text)
     return text

@@ -24,6 +24,7 @@ _REFERENCE = re.compile(
     r"[a-z0-9]{6,}(?![^\W_])"
 )
 _DIGITS = re.compile(r"\d+")
+_LEET_SIGN = re.compile(r"[a-z][0-9@$]|[0-9@$][a-z]")
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}|([^\w\s])\2{2,}")
 _SPACE = re.compile(r"\s+")
 _CAPITALS = re.compile(r"\b[A-Z]{3,}\b")
@@ -53,9 +54,11 @@ def views_of_reduced(text: str) -> Views:
         read = disguise.lookalikes_undone(read, found)
     read = links.reduce(read)
     read = disguise.spaced_undone(read, found)
-    read = _MASKED.sub(f" {symbols.MASKED_NUMBER} ", read)
-    read = _REFERENCE.sub(f" {symbols.REFERENCE} ", read)
-    read = disguise.leet_undone(read, found)
+    if _DIGITS.search(read):
+        read = _MASKED.sub(f" {symbols.MASKED_NUMBER} ", read)
+        read = _REFERENCE.sub(f" {symbols.REFERENCE} ", read)
+    if _LEET_SIGN.search(read):
+        read = disguise.leet_undone(read, found)
     read = _DIGITS.sub(size_sign, read)
     read = _REPEATED.sub(lambda match: match.group()[:2], read)
     read = _SPACE.sub(" ", read).strip()

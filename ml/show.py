@@ -18,11 +18,11 @@ def metrics(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """The measured shares, with what is too much in red."""
     table = Table(title=title, title_justify="left")
     for heading in ("group", "label"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=True)
     for heading in ("messages", "stopped", "share", "95% interval", "abstained"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        share = f"{row['share']:.1%}", f"{row['low']:.1%} – {row['high']:.1%}"
+        share = f"{row['share']:.1%}", f"{row['low']:.1%}–{row['high']:.1%}"
         counts = f"{row['count']:,}", f"{row['stopped']:,}"
         style = "red" if too_much(row) else None
         table.add_row(

@@ -1,0 +1,162 @@
+"""`hudhud-ml`, as an operator calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ml.cli import SOME_LINES_UNUSABLE, main
+from ml.release import MANIFEST_FILE, MODEL_FILE
+from tests.ml.conftest import Release
+
+pytestmark = pytest.mark.unit
+
+ROWS = [
+    {"id": "1", "text": "Where are you? Dinner is ready", "lang": "en", "label": "personal"},
+    {"id": "2", "text": "MEGA SALE 70% off, shop now!", "lang": "en", "label": "promotional"},
+    {"id": "3", "text": "👍", "lang": "en", "label": "personal"},
+]
+
+
+@pytest.fixture
+def with_model(release: Release, tmp_path: Path) -> list[str]:
+    public = tmp_path / "release.pub"
+    public.write_bytes(
+        release.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return ["--model", str(release.folder), "--public-key", str(public)]
+
+
+@pytest.fixture
+def rows_file(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS))
+    return path
+
+
+def run(*arguments: Any) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_score_writes_a_line_for_every_message(rows_file: Path, with_model: list[str]) -> None:
+    out = rows_file.with_name("scored.jsonl")
+    result = run("score", rows_file, "--out", out, *with_model)
+
+    assert result.exit_code == 0, result.output
+    scored = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["id"] for row in scored] == ["1", "2", "3"]
+    assert {row["decision"] for row in scored} <= {"allow", "block"}
+    assert scored[2]["abstention"] == "too little text"
+    assert sum(
+        scored[0][label] for label in ("promotional", "scam", "transactional", "personal")
+    ) == (pytest.approx(1, abs=1e-4))
+
+
+def test_score_names_bad_lines_and_goes_on(rows_file: Path, with_model: list[str]) -> None:
+    rows_file.write_text("{bad\n" + rows_file.read_text() + '{"id": "4"}\n')
+    result = run("score", rows_file, *with_model)
+
+    assert result.exit_code == SOME_LINES_UNUSABLE
+    assert "rows.jsonl:1: not JSON" in result.stderr
+    assert "rows.jsonl:5: no text" in result.stderr
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["1", "2", "3"]
+
+
+def test_evaluate_counts_by_label(rows_file: Path, with_model: list[str]) -> None:
+    result = run("evaluate", rows_file, "--json", "--by", "source", *with_model)
+
+    assert result.exit_code == 0, result.output
+    personal, promotional = json.loads(result.stdout)
+    assert (personal["label"], personal["count"], personal["abstained"]) == ("personal", 2, 1)
+    assert (promotional["label"], promotional["count"]) == ("promotional", 1)
+    assert promotional["group"] == "rows.jsonl"
+
+
+def test_evaluate_without_files_tells_what_training_measured(with_model: list[str]) -> None:
+    result = run("evaluate", *with_model)
+
+    assert result.exit_code == 0, result.output
+    assert "patterns of the corpus it had not seen" in result.stdout
+    assert "transactional" in result.stdout
+
+
+def test_explain_marks_words(with_model: list[str]) -> None:
+    text = "Enjoy 70% off all shoes, shop now"
+    result = run("explain", text, "--json", *with_model)
+
+    explained = json.loads(result.stdout)
+    assert explained["spans"]
+    for span in explained["spans"]:
+        assert text[span["start"] : span["end"]] == span["text"]
+    assert "as a direct message" in run("explain", text, *with_model).stdout
+
+
+def test_explain_says_why_it_does_not_judge(with_model: list[str]) -> None:
+    assert "No judgement: too little text" in run("explain", "👍", *with_model).stdout
+
+
+def test_a_model_that_was_tampered_with_is_refused(
+    release: Release, rows_file: Path, with_model: list[str]
+) -> None:
+    (release.folder / MODEL_FILE).write_bytes(b"something else")
+    result = run("score", rows_file, *with_model)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("DigestMismatch:")
+
+
+def test_a_missing_key_is_named(rows_file: Path, tmp_path: Path) -> None:
+    result = run("score", rows_file, "--public-key", tmp_path / "nothing.pub")
+
+    assert result.exit_code == 1
+    assert "nothing.pub" in result.stderr
+
+
+def test_train_leaves_a_fresh_model_alone(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ml.train as training
+
+    key = tmp_path / "keys" / "release.key"
+    trained: list[int] = []
+    monkeypatch.setattr(training, "Recipe", lambda seed: training_recipe(trained, seed))
+    monkeypatch.chdir(tmp_path)
+    arguments = ("train", "--if-stale", "--out", tmp_path / "made", "--signing-key", key)
+
+    first = run(*arguments)
+    assert first.exit_code == 0, first.output
+    assert (tmp_path / "made" / MANIFEST_FILE).exists()
+    assert key.stat().st_mode & 0o777 == 0o600
+    second = run(*arguments)
+    assert "is up to date" in second.stderr
+
+
+def training_recipe(trained: list[int], seed: int) -> Any:
+    from dataclasses import replace
+
+    from tests.ml.conftest import SMALL
+
+    trained.append(seed)
+    return replace(SMALL, seed=seed)
+
+
+def test_release_copies_what_it_verified(with_model: list[str], tmp_path: Path) -> None:
+    result = run("release", "--to", tmp_path / "releases", *with_model)
+
+    # The small model may stop too much; then it is refused, and says on what.
+    if result.exit_code:
+        assert "Refused: it stops too much of these" in result.stderr
+    else:
+        [kept] = (tmp_path / "releases").iterdir()
+        assert {path.name for path in kept.iterdir()} == {MODEL_FILE, MANIFEST_FILE}
+
+
+def test_a_wrong_call_ends_with_two() -> None:
+    assert run("score", "/nonexistent.jsonl").exit_code == 2
+    assert run("nothing").exit_code == 2
+    assert run("--help").exit_code == 0

@@ -1,0 +1,79 @@
+"""A seed decides the model, and the thresholds keep their promise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml.data import Row
+from ml.evaluate import Judged, interval
+from ml.judge import Judge
+from ml.judgement import LABELS, Judgement
+from ml.train import Training, choose_thresholds, train
+from tests.ml.conftest import SMALL, in_silence
+
+pytestmark = pytest.mark.unit
+
+
+def test_the_same_seed_gives_the_same_model(small_training: Training) -> None:
+    again = train(SMALL, [], [], in_silence)
+
+    for name in ("labels", "languages"):
+        one, other = small_training.models[name][-1], again.models[name][-1]
+        np.testing.assert_array_equal(one.coef_, other.coef_)
+        np.testing.assert_array_equal(one.intercept_, other.intercept_)
+    assert small_training.thresholds == again.thresholds
+    assert small_training.metrics == again.metrics
+
+
+def test_further_data_is_learned_from(small_training: Training) -> None:
+    """A language of its own, with a word that stands for advertisements."""
+    rows = [
+        Row(str(number), f"zorb {'kuma' if number % 2 else 'lita'} zorb {number}", "xx",
+            "other_spam" if number % 2 else "unknown_ham", "made up", str(number))
+        for number in range(300)
+    ]  # fmt: skip
+    trained = train(SMALL, rows, [], in_silence)
+    texts = ["zorb kuma zorb", "zorb lita zorb"]
+
+    bad, good = Judge(trained.models["labels"], trained.models["languages"]).judge(texts)
+    assert bad.unwanted > 0.5 > good.unwanted
+    assert str(bad.language) == "xx"
+    assert trained.described["data_messages"] == 300
+
+
+def test_probabilities_are_those_of_the_pipeline(small_training: Training) -> None:
+    pipeline = small_training.models["labels"]
+    texts = ["Your parcel is out for delivery", "صباح الخير كيف حالك", "win cash now"]
+    expected = pipeline.predict_proba(texts)
+    classes = list(pipeline.classes_)
+
+    judge = Judge(pipeline, small_training.models["languages"])
+    for judgement, row in zip(judge.judge(texts), expected, strict=True):
+        for label in LABELS:
+            assert getattr(judgement, label) == pytest.approx(row[classes.index(label)], abs=1e-5)
+
+
+def _judged(language: str, label: str, unwanted: float) -> Judged:
+    return Judged(language, label, "made up", Judgement(unwanted, 0.0, 1 - unwanted, 0.0, language))
+
+
+def test_thresholds_hold_the_worst_language_down() -> None:
+    judged = [_judged("en", "personal", at / 1000) for at in range(600)]
+    judged += [_judged("ar", "transactional", 0.3 + at / 1000) for at in range(600)]
+    thresholds = choose_thresholds(judged)
+
+    stopped = [item for item in judged if item.judgement.unwanted >= thresholds.direct]
+    assert len(stopped) < 0.01 * 600
+    assert 0.89 <= thresholds.direct <= 0.92
+    assert thresholds.direct < thresholds.direct_unknown_language < 1
+    assert thresholds.template_review <= thresholds.template
+    assert thresholds.reply_promotional >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("stopped", "count", "low", "high"),
+    [(0, 100, 0.0, 0.037), (5, 100, 0.0215, 0.1118), (50, 100, 0.4038, 0.5962), (0, 0, 0.0, 1.0)],
+)
+def test_intervals_are_wilsons(stopped: int, count: int, low: float, high: float) -> None:
+    assert interval(stopped, count) == pytest.approx((low, high), abs=1e-3)
