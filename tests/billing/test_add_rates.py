@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,6 +11,7 @@ from hudhud.billing.v1 import account_pb2
 from hudhud.billing.v1 import billing_service_pb2 as pb
 from services.billing.actions.create_reservations import create_reservations
 from services.billing.domain.rates import RateCard
+from services.billing.store.accounts import hold_for_pricing
 from services.billing.wire import read_item
 from services.kit.errors import Refusal
 from tests.billing.house import House
@@ -107,17 +109,16 @@ async def test_a_replica_that_has_priced_before_knows_a_rate_that_begins_now(
 
 async def test_no_rate_begins_while_a_reservation_is_being_priced(business: Business) -> None:
     """Whoever has taken the old price commits before the new one begins."""
-    house = business.house
-    connection = await house.guest()
-    await connection.execute("BEGIN; SELECT pg_advisory_xact_lock_shared(x'7261746573'::bigint)")
-    house.clock.advance(1)
-    adding = asyncio.ensure_future(business.add_rate(UTILITY, 2 * UNIT))
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    while not await connection.fetchval(waiting):
-        assert not adding.done()
-    house.clock.advance(1)
-    begins = house.clock.now()
-    await connection.execute("COMMIT")
+    house, observer = business.house, await business.house.guest()
+    async with house.database.transaction("test") as connection:
+        available, _ = await hold_for_pricing(connection, [UUID(business.business_id)])
+        assert len(available) == 1
+        adding = asyncio.ensure_future(business.add_rate(UTILITY, 2 * UNIT))
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not await observer.fetchval(waiting):
+            assert not adding.done()
+        house.clock.advance(1)
+        begins = house.clock.now()
     await adding
     response = await (await house.anyone()).ListRates(pb.ListRatesRequest(page_size=5000))
     [added] = [

@@ -23,8 +23,11 @@ async def create_reservations(
     """
 
     async def reserve(connection: Connection) -> list[Money | Refusal]:
-        available = await accounts.hold_accounts(connection, (item.key[0] for item in items))
-        card.add(await rates.hold_rates(connection, card.newest_rate_id))
+        available, newest_rate_id = await accounts.hold_for_pricing(
+            connection, (item.key.business_id for item in items)
+        )
+        if newest_rate_id > card.newest_rate_id:
+            card.add(await rates.read_rates(connection, card.newest_rate_id))
         reserved = await reservations.find_reservations(connection, {item.key for item in items})
         # Read while the rates are held: no rate can begin before this moment and come later.
         now = database.clock.now()

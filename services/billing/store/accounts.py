@@ -68,6 +68,22 @@ async def hold_accounts(connection: Connection, business_ids: Iterable[UUID]) ->
     return {row[0]: Money(row[1], row[2]) for row in rows}
 
 
+async def hold_for_pricing(
+    connection: Connection, business_ids: Iterable[UUID]
+) -> tuple[dict[UUID, Money], int]:
+    """The same, and keep the rates as they are; also tell the number of the newest rate.
+
+    Many may keep the rates at once; whoever adds some waits for all of them.
+    """
+    rows = await connection.fetch(
+        "SELECT business_id, currency_code, available_micros, newest_rate_id"
+        " FROM hold_for_pricing($1)",
+        list(set(business_ids)),
+    )
+    available = {row[0]: Money(row[1], row[2]) for row in rows}
+    return available, rows[0][3] if rows else 0
+
+
 async def read_funding(connection: Connection, business_id: UUID) -> int:
     """How many micros were ever topped up."""
     balance: int = await connection.fetchval(

@@ -11,17 +11,9 @@ from services.billing.domain.money import Money
 from services.billing.domain.rates import Category, Rate, RateKind
 from services.kit.database import Connection
 
-# Any number will do, as long as nobody else in the database locks on it: "rates" in ASCII.
-_RATES_LOCK = 0x7261746573
 
-
-async def hold_rates(connection: Connection, newest_rate_id: int) -> list[Rate]:
-    """Keep the rates as they are until the transaction ends, and read those after this number.
-
-    Many may hold them at once; whoever adds rates waits for all of them.
-    """
-    await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", _RATES_LOCK)
-    # A statement of its own: it has to see what was added while the lock was waited for.
+async def read_rates(connection: Connection, after: int) -> list[Rate]:
+    """The rates with numbers beyond `after`, in their order."""
     rows = await connection.fetch(
         """
         SELECT rate_id, category::text, country_code, currency_code, price_micros, valid_from_time
@@ -29,14 +21,14 @@ async def hold_rates(connection: Connection, newest_rate_id: int) -> list[Rate]:
         WHERE rate_id > $1
         ORDER BY rate_id
         """,
-        newest_rate_id,
+        after,
     )
     return [_rate(row) for row in rows]
 
 
 async def stop_pricing(connection: Connection) -> None:
-    """Wait until no transaction holds the rates, and let none until this one ends."""
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _RATES_LOCK)
+    """Wait until no transaction prices any more, and let none until this one ends."""
+    await connection.execute("SELECT pg_advisory_xact_lock(rates_lock())")
 
 
 async def find_beginnings(
