@@ -6,9 +6,11 @@ Only billing is a fake, at the port, and the time is ours.
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +22,6 @@ import asyncpg
 from hudhud.messaging.v1 import message_pb2, messaging_service_pb2_grpc
 from services.kit.access import CallerKind
 from services.kit.client import Channel, connect
-from services.kit.clock import ManualClock
 from services.kit.config import TlsFiles
 from services.kit.pairwise import PairwiseIds
 from services.kit.process import kept_running
@@ -33,6 +34,7 @@ from services.local.certificates import Authority
 from services.messaging.app import messaging
 from services.messaging.config import MessagingSettings
 from tests.messaging.fake_billing import FakeBilling
+from tests.messaging.replica_process import SharedManualClock, keys
 
 START = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 
@@ -43,13 +45,14 @@ class House:
     def __init__(
         self, database_url: str, nats_url: str, authority: Authority, folder: Path
     ) -> None:
-        self.clock = ManualClock(START)
+        self.clock = SharedManualClock(START, folder / "clock")
         self.billing = FakeBilling()
         self.policy_key = SigningKey.generate()
         self.identity_key = SigningKey.generate()
         self.database_url = database_url
         self.nats_url = nats_url
-        self._authority = authority
+        self.authority = authority
+        self._folder = folder
         self._secret_file = folder / "pairwise.hex"
         self._secret_file.write_text(secrets.token_hex(64))
         self.pairwise = PairwiseIds(self._secret_file.read_bytes())
@@ -79,8 +82,8 @@ class House:
 
     @asynccontextmanager
     async def replica(self, **overrides: Any) -> AsyncIterator[Replica]:
-        """A messaging process's worth of messaging; several may run at once."""
-        settings = self._settings(overrides)
+        """A messaging in this process; several may run at once. `overrides` are settings."""
+        settings = MessagingSettings(**self._settings(overrides))
         async with AsyncExitStack() as stack:
             server = Server(settings, clock=self.clock)
             await server.start()
@@ -89,24 +92,65 @@ class House:
                 messaging(
                     settings,
                     self.billing,
-                    VerificationKeys(self._keys(self.identity_key), clock=self.clock),
-                    VerificationKeys(self._keys(self.policy_key), clock=self.clock),
+                    VerificationKeys(keys(public(self.identity_key)), clock=self.clock),
+                    VerificationKeys(keys(public(self.policy_key)), clock=self.clock),
                     self.clock,
                 )
             )
             await server.serve(service)
             tasks = [asyncio.ensure_future(kept_running(work)) for work in service.background]
             try:
-                yield Replica(self, server, stack, self._authority)
+                addresses = (str(server.internal_address), str(server.public_address))
+                replica = Replica(self, *addresses, stack)
+                replica.stop = server.stop
+                yield replica
             finally:
                 await server.stop(0)
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _settings(self, overrides: Mapping[str, Any]) -> MessagingSettings:
-        files = self._authority.identity("messaging")
-        given: dict[str, Any] = {
+    @asynccontextmanager
+    async def process(self, **overrides: Any) -> AsyncIterator[Replica]:
+        """A messaging in a process of its own, killed in the end.
+
+        With `billing_address` among the overrides it asks there; without, it has a fake of its own.
+        """
+        specification = {
+            "settings": {
+                name: str(value) if isinstance(value, Path) else value
+                for name, value in self._settings(overrides).items()
+            },
+            "start": START.isoformat(),
+            "clock_file": str(self._folder / "clock"),
+            "token_keys": public(self.identity_key),
+            "clearance_keys": public(self.policy_key),
+            "billing_is_elsewhere": "billing_address" in overrides,
+        }
+        file = self._folder / f"{secrets.token_hex(4)}.json"
+        file.write_text(json.dumps(specification))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.messaging.replica_process", str(file)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            assert process.stdout is not None
+            line = await process.stdout.readline()
+            if not line:
+                raise ReplicaDied
+            async with AsyncExitStack() as stack:
+                replica = Replica(self, *json.loads(line), stack)
+                replica.pid = process.pid
+                yield replica
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _settings(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        files = self.authority.identity("messaging")
+        return {
             "internal_listen": "127.0.0.1:0",
             "public_listen": "127.0.0.1:0",
             "database_url": self.database_url,
@@ -118,41 +162,38 @@ class House:
             "policy_address": "127.0.0.1:1",
             "billing_address": "127.0.0.1:1",
             "pairwise_secret_file": self._secret_file,
+            **overrides,
         }
-        return MessagingSettings(**{**given, **overrides})
 
-    @staticmethod
-    def _keys(key: SigningKey) -> Any:
-        async def fetch() -> Mapping[str, bytes]:
-            return {key.key_id: key.public_bytes}
 
-        return fetch
+class ReplicaDied(Exception):
+    """It ended before it served."""
 
 
 class Replica:
     """One running messaging, and stubs that call it."""
 
     def __init__(
-        self, house: House, server: Server, stack: AsyncExitStack, authority: Authority
+        self, house: House, internal_address: str, public_address: str, stack: AsyncExitStack
     ) -> None:
         self.house = house
-        self.server = server
+        self.pid = 0
+        self.stop: Any = None
+        self._internal_address = internal_address
+        self._public_address = public_address
         self._stack = stack
-        self._authority = authority
         self._service_stubs: dict[str, Any] = {}
 
     async def service(self, name: str = "edge") -> Any:
         """A stub on the internal listener, as this service."""
         if name not in self._service_stubs:
-            files = self._authority.identity(name)
+            files = self.house.authority.identity(name)
             tls = TlsFiles(
                 files.certificate_file.read_bytes(),
                 files.key_file.read_bytes(),
                 files.authority_file.read_bytes(),
             )
-            channel = connect(
-                str(self.server.internal_address), name="messaging", tls=tls, timeout_seconds=20
-            )
+            channel = connect(self._internal_address, name="messaging", tls=tls, timeout_seconds=20)
             self._service_stubs[name] = await self._stub(channel)
         return self._service_stubs[name]
 
@@ -184,9 +225,9 @@ class Replica:
 
         return await self._stub(
             connect(
-                str(self.server.public_address),
+                self._public_address,
                 name="messaging",
-                tls=self._authority.certificate_file.read_bytes(),
+                tls=self.house.authority.certificate_file.read_bytes(),
                 token=TokenSource(exchange, clock=self.house.clock),
                 timeout_seconds=20,
             )
@@ -196,3 +237,8 @@ class Replica:
         await self._stack.enter_async_context(channel)
         stub: Any = messaging_service_pb2_grpc.MessagingServiceStub
         return stub(channel)
+
+
+def public(key: SigningKey) -> dict[str, str]:
+    """A signer's public key by its id, in hexadecimal."""
+    return {key.key_id: key.public_bytes.hex()}
