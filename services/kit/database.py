@@ -117,17 +117,27 @@ class Database:
         pool = await _wait_until_up(open_pool, url, wait_seconds, clock)
         return cls(pool, url, settings, clock)
 
-    async def connect(self, purpose: str) -> asyncpg.Connection[asyncpg.Record]:
+    async def connect(
+        self,
+        purpose: str,
+        *,
+        answer_seconds: float | None = None,
+        postgres_settings: Mapping[str, str] | None = None,
+    ) -> asyncpg.Connection[asyncpg.Record]:
         """Open a connection outside the pool, with no statement timeout, for long-lived work.
 
-        The caller closes it. `purpose` is added to its `application_name`.
+        The caller closes it. `purpose` is added to its `application_name`. A statement that has no
+        answer within `answer_seconds`, if given, raises `TimeoutError`: the server may be gone
+        without a word.
         """
-        settings = self._settings | {
+        settings = {
+            **self._settings,
             "application_name": f"{self._settings['application_name']}/{purpose}",
             "statement_timeout": "0",
+            **(postgres_settings or {}),
         }
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            self._url, server_settings=settings, timeout=5.0
+            self._url, server_settings=settings, timeout=5.0, command_timeout=answer_seconds
         )
         await _prepare_connection(connection)
         return connection

@@ -21,10 +21,14 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from services.kit.clock import Clock, SystemClock
+from services.kit.troubles import Troubles
 
 R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
+
+DELAY_SECONDS_MIN = 0.1
+DELAY_SECONDS_MAX = 2.0
 
 
 class Disconnected(Exception):
@@ -49,6 +53,7 @@ class Nats:
         self._clock = clock or SystemClock()
         self._client: Client | None = None
         self._changed = asyncio.Condition()
+        self._troubles = Troubles(logger, name, self._clock)
         self._supervisor: asyncio.Task[None] | None = None
 
     @property
@@ -67,8 +72,7 @@ class Nats:
     async def close(self) -> None:
         """Send what is buffered and disconnect for good."""
         if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.gather(self._supervisor, return_exceptions=True)
+            await _end(self._supervisor)
             self._supervisor = None
 
     async def connected(self) -> Client:
@@ -100,34 +104,16 @@ class Nats:
             await self._changed.wait_for(lambda: self._client is not client)
 
     async def _supervise(self) -> None:
-        delay_seconds = 0.1
-        failing_since: float | None = None
-        logged = 0.0
+        place = ", ".join(self._servers)
+        delay_seconds = DELAY_SECONDS_MIN
         while True:
             closed = asyncio.Event()
             client = Client()
             try:
                 await self._connect(client, closed)
-            except Exception as error:
-                await _discard(client)
-                now = self._clock.monotonic()
-                if failing_since is None or now - logged >= 30:
-                    failing_since = now if failing_since is None else failing_since
-                    logged = now
-                    logger.warning(
-                        "no connection to NATS at %s for %.0f s: %s; events wait in the outbox",
-                        ", ".join(self._servers),
-                        now - failing_since,
-                        str(error) or type(error).__name__,
-                    )
-                await self._clock.sleep(delay_seconds * random.uniform(0.5, 1.5))
-                delay_seconds = min(delay_seconds * 2, 2.0)
-                continue
-            delay_seconds, failing_since = 0.1, None
-            logger.info(
-                "connected to NATS at %s", client.connected_url and client.connected_url.netloc
-            )
-            try:
+                logger.info("connected to NATS at %s", place)
+                self._troubles.over()
+                delay_seconds = DELAY_SECONDS_MIN
                 await self._set_client(client)
                 # The library does not always say so: it may close itself and fail in doing it.
                 while client.is_connected:
@@ -135,9 +121,14 @@ class Nats:
                         async with asyncio.timeout(0.25):
                             await closed.wait()
                 logger.warning("lost the connection to NATS")
+            except Exception as error:
+                reason = str(error) or type(error).__name__
+                self._troubles.tell(f"no connection to NATS at {place}, events wait: {reason}")
             finally:
                 await self._set_client(None)
                 await _discard(client)
+            await self._clock.sleep(delay_seconds * random.uniform(0.5, 1.5))
+            delay_seconds = min(delay_seconds * 2, DELAY_SECONDS_MAX)
 
     async def _connect(self, client: Client, closed: asyncio.Event) -> None:
         async def on_closed() -> None:

@@ -28,7 +28,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from services.kit.clock import Clock
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.jetstream import Ack, Message, Publisher, Refused, Stream
 from services.kit.nats import Disconnected, Nats
 from services.kit.outbox import delete_old
@@ -119,13 +119,15 @@ class Relay:
 
         So a leader that has lost the lock, with its connection, cannot mark anything any more.
         """
-        connection = await self.database.connect("relay")
+        # `outbox_pending` is empty one moment and long the next: statistics are always wrong.
+        connection = await self.database.connect(
+            "relay", answer_seconds=30.0, postgres_settings=FOUND_BY_KEY
+        )
         try:
             while not await connection.fetchval(
                 "SELECT pg_try_advisory_lock(hashtext('relay'), hashtext($1))", self.stream.name
             ):
                 await self._clock.sleep(self._retry_seconds)
-            await connection.execute(PLAN)
             self.leading = True
             async with self._woken_by(client), Publisher(client, self.stream.name) as publisher:
                 await self._lead(connection, client, publisher)
@@ -258,10 +260,6 @@ def require_growing(acks: Sequence[Ack | None], sequence: int) -> None:
             raise StreamWentBack(f"sequence {ack.sequence} was given out twice")
         sequence = ack.sequence
 
-
-# The relay's statements find few rows by their keys. `outbox_pending` is empty one moment and long
-# the next, so that the planner's statistics are always wrong, and guesses of whole scans with them.
-PLAN = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
 
 # The new first; a quarter of every batch is left for what is relayed again.
 FETCH = """

@@ -162,11 +162,13 @@ class StreamGuard:
         if loss.went_back:
             await self._rewind_consumers(loss.after)
         async with self._connection.transaction():
-            await self._connection.execute(PLAN)
+            await self._connection.execute(WHOLE_TABLES)
             if loss.after == 0:
-                status = await self._connection.execute(REPLAY_ALL)
+                status = await self._connection.execute(REPLAY_ALL, timeout=REPLAY_SECONDS_MAX)
             else:
-                status = await self._connection.execute(REPLAY_BEHIND, stream, loss.after)
+                status = await self._connection.execute(
+                    REPLAY_BEHIND, stream, loss.after, timeout=REPLAY_SECONDS_MAX
+                )
             await self._connection.execute(
                 "DELETE FROM relay_batches WHERE stream = $1 AND sequence_max > $2",
                 stream,
@@ -212,8 +214,9 @@ def missing_count(info: api.StreamInfo) -> int:
     return int(state.last_seq - state.first_seq + 1 - state.messages)
 
 
-# Unlike the relay's other statements these read whole tables.
-PLAN = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on"
+# Unlike the relay's other statements these read whole tables. Half a million events take a second.
+REPLAY_SECONDS_MAX = 3600.0
+WHOLE_TABLES = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on"
 
 REPLAY_ALL = """
 INSERT INTO outbox_pending (replay, id)
