@@ -13,6 +13,7 @@ from services.ends.device.device import Device
 from services.ends.device.phone import Phone
 from services.ends.device.platform import Platform
 from services.ends.device.registration import is_registered, register
+from services.ends.device.store import FolderInUse
 from services.kit.errors import Refusal
 
 
@@ -49,6 +50,9 @@ def main(
         asyncio.run(_use(platform, folder, number, language))
     except Refusal as refusal:
         click.echo(f"Refused: {refusal.message}", err=True)
+        sys.exit(1)
+    except FolderInUse as error:
+        click.echo(f"The phone is on already: {error}.", err=True)
         sys.exit(1)
 
 

@@ -1,6 +1,6 @@
 """The device: receives, replies, and says what its person wants. The library's front door.
 
-async with await Device.open(platform, folder) as device:
+async with Device(platform, folder) as device:
     async for message in device.messages():
         ...
 """
@@ -10,68 +10,96 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.content.v1 import content_pb2
-from hudhud.identity.v1 import identity_service_pb2
+from hudhud.identity.v1 import business_pb2, device_pb2, identity_service_pb2
 from hudhud.messaging.v1 import message_pb2, messaging_service_pb2
 from hudhud.policy.v1 import policy_service_pb2
 from services.ends.device.errors import DeviceReasons
 from services.ends.device.inbox import Inbox
 from services.ends.device.key_ring import KeyRing
-from services.ends.device.platform import Connections, Platform
+from services.ends.device.mailbox import MailboxStream
+from services.ends.device.outbox import Outbox
+from services.ends.device.platform import Connections, Platform, may_pass
 from services.ends.device.profiles import Profiles
-from services.ends.device.store import Message, Registration, Store
+from services.ends.device.store import Message, Store
 from services.ends.sealing import envelopes
-from services.kit.clock import new_id
+from services.kit.clock import Clock, SystemClock, new_id
 from services.kit.errors import Refusal
 
 logger = logging.getLogger(__name__)
 
-RECONNECT_SECONDS = 1.0
-READS_AT_A_TIME = 256
+RETRY_SECONDS: Final = 1.0
+READS_AT_A_TIME: Final = 256
+ARRIVALS_AT_A_TIME: Final = 100
 
 
 class Device:
-    """One registered device. Use as `async with`; it is attached from then on."""
+    """One registered device. Use as `async with`; it is attached from then on.
 
-    def __init__(self, platform: Platform, folder: Path) -> None:
-        """Raises NotRegistered if `folder` holds no registered device (see `register`)."""
+    What seals or opens does so and stores the keys' new state without waiting for anybody in
+    between, so that no two tasks ever hold the same state. Storing waits for the disk, for a few
+    milliseconds: a device is one person's, and nobody else waits with it.
+    """
+
+    def __init__(self, platform: Platform, folder: Path, *, clock: Clock | None = None) -> None:
+        """Raises NotRegistered if `folder` holds no registered device (see `register`), and
+        FolderInUse.
+        """
+        self._clock = clock or SystemClock()
         self._store = Store(folder)
-        self.registration: Registration = self._store.registration()
+        try:
+            self.registration = self._store.registration()
+        except BaseException:
+            self._store.close()
+            raise
         self._connections = Connections(platform, self.registration)
         self.profiles = Profiles(self._connections)
+        self._outbox = Outbox(self._store, self._connections)
         self._inbox = Inbox(self._connections, self.profiles)
         self._keys = KeyRing(self._store)
-        # Sealing, opening and storing happen one at a time: a ratchet has one order.
-        self._lock = asyncio.Lock()
-        self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self._opened_at = self._store.last_position()
+        self._arrived = asyncio.Event()
         self._read = asyncio.Event()
-        self._attached: asyncio.Task[None] | None = None
+        self._to_do = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
         self.received_count = 0
 
     async def __aenter__(self) -> Device:
         await self._connections.__aenter__()
-        self._attached = asyncio.get_running_loop().create_task(self._stay_attached())
+        self._to_do.set()
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._stay_attached()),
+            loop.create_task(self._stay_in_touch()),
+        ]
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        if self._attached is not None:
-            self._attached.cancel()
-            await asyncio.gather(self._attached, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._connections.__aexit__()
         self._store.close()
 
     # --- Reading ----------------------------------------------------------------------------------
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Messages as they arrive from now on, each once; they are stored already."""
+        """Messages that arrive after the device was opened, each once; they are stored already."""
+        position = self._opened_at
         while True:
-            yield await self._arrived.get()
+            arrived = self._arrived  # Taken before looking: whatever comes later sets it.
+            arrivals = self._store.arrivals(position, ARRIVALS_AT_A_TIME)
+            for message in arrivals:
+                yield message
+                position = message.position
+            if not arrivals:
+                await arrived.wait()
 
     def history(self, business_id: str = "") -> list[Message]:
         """All stored messages, or those with one business, oldest first."""
@@ -79,7 +107,7 @@ class Device:
 
     def mark_read(self, message: Message) -> None:
         """Says that the person has seen a message; the business learns of it."""
-        self._store.mark_read(message.message_id)
+        self._store.mark_read(message.business_id, message.message_id)
         self._read.set()
 
     # --- Writing ----------------------------------------------------------------------------------
@@ -87,7 +115,8 @@ class Device:
     async def reply(self, business_id: str, text: str, *, reply_to: str = "") -> str:
         """Writes to a business, which opens its service window; returns the message_id.
 
-        The message is on disk before it leaves and goes out again after a crash. Raises Refusal.
+        The message is on disk before it leaves. It goes out again after a crash, and when
+        messaging answers again, where it does not now. Raises Refusal.
         """
         content = content_pb2.Content(
             text=content_pb2.Text(body=text), reply_to_message_id=reply_to
@@ -96,8 +125,50 @@ class Device:
 
     async def send(self, business_id: str, content: content_pb2.Content) -> str:
         """The same for any content."""
+        edges = list((await self.profiles.latest(business_id)).edges)
+        bundles = await self._claim(business_id, edges)
         message_id = str(new_id())
-        now = datetime.now(UTC)
+        with self._changing_keys() as keys:
+            for bundle in bundles:
+                with suppress(ValueError):  # Badly signed, or no key at all.
+                    keys.begin_session(business_id, bundle)
+            self._seal_and_store(keys, business_id, edges, message_id, content)
+        # From here on it reaches the business, sooner or later.
+        try:
+            await self._outbox.hand_over_with(message_id)
+        except Refusal as refusal:
+            if not may_pass(refusal):
+                raise
+            self._to_do.set()
+        return message_id
+
+    async def _claim(
+        self, business_id: str, edges: Sequence[business_pb2.EndKeys]
+    ) -> list[device_pb2.KeyBundle]:
+        """Key bundles for the edges that there is no session with."""
+        wanted = {
+            edge.end_id: edge
+            for edge in edges
+            if self._keys.session_with(business_id, edge.end_id) is None
+        }
+        if not wanted:
+            return []
+        response = await self._connections.identity.ClaimKeyBundles(
+            identity_service_pb2.ClaimKeyBundlesRequest(
+                business_id=business_id, end_ids=list(wanted)
+            )
+        )
+        return [bundle for bundle in response.bundles if bundle.end == wanted[bundle.end.end_id]]
+
+    def _seal_and_store(
+        self,
+        keys: KeyRing,
+        business_id: str,
+        edges: Sequence[business_pb2.EndKeys],
+        message_id: str,
+        content: content_pb2.Content,
+    ) -> None:
+        now = self._clock.now()
         content_bytes = content.SerializeToString(deterministic=True)
         plaintext = envelopes.pack(
             content_bytes,
@@ -106,67 +177,21 @@ class Device:
             business_id=business_id,
             seal_time_milliseconds=int(now.timestamp() * 1000),
         )
-        async with self._lock:
-            sealed = await self._seal_for_edges(business_id, plaintext)
-            if not sealed:
-                raise Refusal(DeviceReasons.BUSINESS_UNREACHABLE)
-            item = messaging_service_pb2.SubmitItem(
-                message_id=message_id, business_id=business_id, envelopes=sealed
-            )
-            sessions, account = self._keys.changes()
-            message = Message(business_id, message_id, False, content_bytes, now)
-            self._store.save(
-                sessions=sessions,
-                account=account,
-                messages=[message],
-                outgoing=(message_id, item.SerializeToString()),
-            )
-            self._keys.stored()
-        await self._submit([(message_id, item.SerializeToString())])
-        return message_id
-
-    async def _seal_for_edges(
-        self, business_id: str, plaintext: bytes
-    ) -> list[message_pb2.SealedEnvelope]:
-        profile = await self.profiles.refresh(business_id)
-        without_session = [
-            edge.end_id
-            for edge in profile.edges
-            if self._keys.session_with(business_id, edge.end_id) is None
-        ]
-        if without_session:
-            response = await self._connections.identity.ClaimKeyBundles(
-                identity_service_pb2.ClaimKeyBundlesRequest(
-                    business_id=business_id, end_ids=without_session
-                )
-            )
-            for bundle in response.bundles:
-                self._keys.begin_session(business_id, bundle)
-        sealed = []
-        for edge in profile.edges:
-            if self._keys.session_with(business_id, edge.end_id) is not None:
-                olm_type, ciphertext = self._keys.seal(business_id, edge.end_id, plaintext)
-                sealed.append(
-                    message_pb2.SealedEnvelope(
-                        end_id=edge.end_id, olm_type=olm_type, ciphertext=ciphertext
-                    )
-                )
-        return sealed
-
-    async def _submit(self, items: Sequence[tuple[str, bytes]]) -> None:
-        """Hands stored messages to messaging and forgets those it has. Raises Refusal."""
-        response = await self._connections.messaging.SubmitMessages(
-            messaging_service_pb2.SubmitMessagesRequest(
-                items=[messaging_service_pb2.SubmitItem.FromString(item) for _, item in items]
-            )
+        item = messaging_service_pb2.SubmitItem(message_id=message_id, business_id=business_id)
+        for edge in edges:
+            if keys.session_with(business_id, edge.end_id) is not None:
+                olm_type, ciphertext = keys.seal(business_id, edge.end_id, plaintext)
+                item.envelopes.add(end_id=edge.end_id, olm_type=olm_type, ciphertext=ciphertext)
+        if not item.envelopes:
+            raise Refusal(DeviceReasons.BUSINESS_UNREACHABLE)
+        sessions, account = keys.changes()
+        self._store.save(
+            sessions=sessions,
+            account=account,
+            messages=[Message(business_id, message_id, False, content_bytes, now)],
+            outgoing=(message_id, item.SerializeToString()),
         )
-        refusals = []
-        for (message_id, _), outcome in zip(items, response.outcomes, strict=True):
-            self._store.confirm(message_id)
-            if outcome.HasField("refusal"):
-                refusals.append(Refusal.from_proto(outcome.refusal))
-        if refusals:
-            raise refusals[0]
+        keys.stored()
 
     # --- What the person wants --------------------------------------------------------------------
 
@@ -226,84 +251,101 @@ class Device:
             )
         )
 
-    # --- The delivery stream ----------------------------------------------------------------------
+    # --- In the background ------------------------------------------------------------------------
 
     async def _stay_attached(self) -> None:
         while True:
             try:
-                await self._send_unconfirmed()
                 await self._attach()
-            except Refusal as refusal:
-                logger.info("the delivery stream broke: %s", refusal)
+            except (Refusal, EOFError) as error:
+                logger.info("the delivery stream broke: %s", error)
             except Exception:
-                # The keys in memory may be ahead of those on disk. What was not acked comes again.
+                # What was not acked comes again.
                 logger.exception("the delivery stream failed")
-                self._keys = KeyRing(self._store)
-            await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _send_unconfirmed(self) -> None:
-        items = self._store.unconfirmed()
-        for start in range(0, len(items), 100):
-            await self._submit(items[start : start + 100])
+            await self._clock.sleep(RETRY_SECONDS)
 
     async def _attach(self) -> None:
-        async with self._connections.messaging.Attach() as stream:
-            await stream.write(
-                messaging_service_pb2.AttachRequest(start=messaging_service_pb2.AttachStart())
-            )
-            reading = asyncio.get_running_loop().create_task(self._send_reads(stream))
+        async with MailboxStream(self._connections.messaging.Attach()) as stream:
+            telling = asyncio.get_running_loop().create_task(self._tell_reads(stream))
             try:
-                while (response := await stream.read()) is not None:
-                    if response.envelopes:
-                        await self._receive(response.envelopes, stream)
-                    self._store.confirm_reads(response.confirmed_read_message_ids)
+                async for frame in stream:
+                    if frame.envelopes:
+                        await self._receive(frame.envelopes, stream)
+                    if frame.confirmed_read_message_ids:
+                        self._store.confirm_reads(frame.confirmed_read_message_ids)
+                        self._read.set()  # There may be more than were told at once.
             finally:
-                reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
+                telling.cancel()
+                await asyncio.gather(telling, return_exceptions=True)
 
-    async def _receive(self, received: Sequence[message_pb2.Envelope], stream: Any) -> None:
-        async with self._lock:
-            try:
-                messages, acks = await self._inbox.open(received, self._keys)
-            except Exception:
-                self._keys = KeyRing(self._store)
-                raise
+    async def _receive(
+        self, received: Sequence[message_pb2.Envelope], stream: MailboxStream
+    ) -> None:
+        senders = await self._inbox.ask(received)
+        with self._changing_keys() as keys:
+            messages, acks = self._inbox.open(received, senders, keys)
         self.received_count += len(messages)
-        for message in messages:
-            self._arrived.put_nowait(message)
-        await stream.write(
-            messaging_service_pb2.AttachRequest(acks=messaging_service_pb2.Acks(acks=acks))
-        )
+        self._arrived.set()
+        self._arrived = asyncio.Event()
+        await stream.acknowledge(acks)
         if self._keys.wants_one_time_keys:
-            await self._publish_keys()
+            self._to_do.set()
 
-    async def _send_reads(self, stream: Any) -> None:
+    async def _tell_reads(self, stream: MailboxStream) -> None:
         """Tells messaging of messages that the person has seen, at first those of before."""
+        told: set[tuple[str, str]] = set()
         while True:
             self._read.clear()
-            receipts = [
-                messaging_service_pb2.ReadReceipt(message_id=message_id, business_id=business_id)
-                for business_id, message_id in self._store.reads_to_tell(READS_AT_A_TIME)
-            ]
-            if receipts:
-                await stream.write(
-                    messaging_service_pb2.AttachRequest(
-                        acks=messaging_service_pb2.Acks(reads=receipts)
-                    )
-                )
+            waiting = self._store.reads_to_tell(READS_AT_A_TIME)
+            told.intersection_update(waiting)  # The others are confirmed.
+            reads = [read for read in waiting if read not in told]
+            if reads:
+                await stream.tell_reads(reads)
+                told.update(reads)
             await self._read.wait()
 
-    async def _publish_keys(self) -> None:
-        async with self._lock:
-            keys = self._keys.make_one_time_keys()
-            self._save_keys()
-            response = await self._connections.identity.PublishDeviceKeys(
-                identity_service_pb2.PublishDeviceKeysRequest(one_time_keys=keys.one_time_keys)
-            )
-            self._keys.published(response.one_time_keys_left)
-            self._save_keys()
+    async def _stay_in_touch(self) -> None:
+        """Hands over what was written and could not be, and publishes keys that are wanted."""
+        while True:
+            await self._to_do.wait()
+            self._to_do.clear()
+            try:
+                await self._outbox.hand_over()
+                if self._keys.wants_one_time_keys:
+                    await self._publish_keys()
+            except Refusal as refusal:
+                logger.info("nobody answers: %s", refusal)
+            except Exception:
+                logger.exception("what is to be done failed")
+            else:
+                continue
+            self._to_do.set()
+            await self._clock.sleep(RETRY_SECONDS)
 
-    def _save_keys(self) -> None:
-        sessions, account = self._keys.changes()
+    async def _publish_keys(self) -> None:
+        with self._changing_keys() as keys:
+            one_time_keys = keys.make_one_time_keys().one_time_keys
+            self._save(keys)
+        response = await self._connections.identity.PublishDeviceKeys(
+            identity_service_pb2.PublishDeviceKeysRequest(one_time_keys=one_time_keys)
+        )
+        with self._changing_keys() as keys:
+            keys.published(response.one_time_keys_left)
+            self._save(keys)
+
+    def _save(self, keys: KeyRing) -> None:
+        sessions, account = keys.changes()
         self._store.save(sessions=sessions, account=account)
-        self._keys.stored()
+        keys.stored()
+
+    @contextmanager
+    def _changing_keys(self) -> Iterator[KeyRing]:
+        """The keys, for a stretch without an await at whose end they are stored.
+
+        If it fails they may be ahead of those on disk, and are read again.
+        """
+        try:
+            yield self._keys
+        except BaseException:
+            self._keys = KeyRing(self._store)
+            raise

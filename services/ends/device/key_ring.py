@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hudhud.identity.v1 import device_pb2
-from services.ends.device.store import Store, StoredSession
+from services.ends.device.store import SESSIONS_KEPT_MAX, Store, StoredSession
 from services.ends.sealing.accounts import EndAccount
 from services.ends.sealing.sessions import BEGINS, Session, SessionError, session_id_of
 
@@ -107,9 +107,14 @@ class KeyRing:
         return self._account is not None and self._one_time_keys_left < _ONE_TIME_KEYS_LEFT_MIN
 
     def make_one_time_keys(self) -> device_pb2.PublishedKeys:
-        """New one-time keys; store the changes before they are published."""
-        self.account.generate_one_time_keys(_ONE_TIME_KEYS_AT_A_TIME)
-        self._account_changed = True
+        """One-time keys that identity lacks; store the changes before they are published.
+
+        Those that were made before and never confirmed are among them, and count.
+        """
+        missing = _ONE_TIME_KEYS_AT_A_TIME - self.account.unpublished_count
+        if missing > 0:
+            self.account.generate_one_time_keys(missing)
+            self._account_changed = True
         return self.account.unpublished_keys()
 
     def published(self, one_time_keys_left: int) -> None:
@@ -133,4 +138,7 @@ class KeyRing:
         sessions = self._edge(business_id, end_id).sessions
         if not sessions or sessions[0] is not session:
             sessions[:] = [session, *(other for other in sessions if other is not session)]
-        self._changed[business_id, end_id, session.session_id] = session
+            del sessions[SESSIONS_KEPT_MAX:]
+        key = (business_id, end_id, session.session_id)
+        self._changed.pop(key, None)  # The one used last comes last.
+        self._changed[key] = session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -34,6 +35,11 @@ _REASONS: Final = {
     "scam": policy_service_pb2.ReportMessageRequest.REASON_SCAM,
     "other": policy_service_pb2.ReportMessageRequest.REASON_OTHER,
 }
+
+
+# Control characters, surrogates; and U+202D and U+202E, which order letters against their script.
+_NOT_SHOWN: Final = ("Cc", "Cs")
+_WITHOUT_OVERRIDES: Final = dict.fromkeys((0x202D, 0x202E), "\N{REPLACEMENT CHARACTER}")
 
 
 class Phone:
@@ -106,7 +112,7 @@ class Phone:
         else:
             heading = f"[bold]You → {escape(name)}[/] [dim]{time}[/]"
         self._console.print(heading)
-        self._console.print("  " + escape(readable(content)), soft_wrap=True)
+        self._console.print("  " + escape(printable(readable(content))), soft_wrap=True)
 
     async def _show_arrivals(self) -> None:
         async for message in self._device.messages():
@@ -122,7 +128,7 @@ class Phone:
             profile = await self._device.profiles.get(business_id)
         except Refusal:
             return business_id
-        return display_name(profile, self._language_code)
+        return printable(display_name(profile, self._language_code))
 
     async def _answer(self, text: str) -> None:
         if self._has_business():
@@ -175,6 +181,18 @@ class Phone:
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
+
+
+def printable(text: str) -> str:
+    """A text that a terminal shows and does not obey: control characters and the overrides of
+    direction are marked, as they could draw over other lines or turn words around.
+    """
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in _NOT_SHOWN
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text.translate(_WITHOUT_OVERRIDES)
+    )
 
 
 def readable(content: content_pb2.Content) -> str:

@@ -5,15 +5,33 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+
+import grpc
 
 from hudhud.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from hudhud.messaging.v1 import messaging_service_pb2_grpc
 from hudhud.policy.v1 import policy_service_pb2_grpc, verification_key_pb2
 from services.ends.device.store import Registration
 from services.kit.client import connect
+from services.kit.errors import Refusal
 from services.kit.token_source import TokenSource
 from services.kit.verification_keys import VerificationKeys
+
+_MAY_PASS: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+def may_pass(refusal: Refusal) -> bool:
+    """Whether the same call may succeed later; nobody knows what it did this time."""
+    return refusal.reason.status in _MAY_PASS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hudhud.identity.v1 import business_pb2, identity_service_pb2
-from services.ends.device.platform import Connections
+from services.ends.device.platform import Connections, may_pass
+from services.kit.errors import Refusal
 
 
 class Profiles:
@@ -28,6 +29,15 @@ class Profiles:
         profile: business_pb2.BusinessProfile = response.profile
         self._profiles[business_id] = profile
         return profile
+
+    async def latest(self, business_id: str) -> business_pb2.BusinessProfile:
+        """The same, or the one that is remembered while identity does not answer."""
+        try:
+            return await self.refresh(business_id)
+        except Refusal as refusal:
+            if may_pass(refusal) and business_id in self._profiles:
+                return self._profiles[business_id]
+            raise
 
     async def edge(self, business_id: str, end_id: str) -> business_pb2.EndKeys | None:
         """The keys of one of a business's edges, or None if identity knows no such edge of it."""

@@ -13,9 +13,16 @@ from pathlib import Path
 
 _KEY_BYTES = 32
 
+# A message may still come by an older session than the one used last, but not by one much older.
+SESSIONS_KEPT_MAX = 50
+
 
 class NotRegistered(Exception):
     """The folder holds no registered device."""
+
+
+class FolderInUse(Exception):
+    """Somebody else has the device of this folder open: two would use the same keys twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,16 @@ class Registration:
     person_id: str
     device_id: str
     credential: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """A registration under way: what identity is asked, and the pickled account of its keys."""
+
+    phone_number: str
+    registration_id: str
+    code: str = field(repr=False)
+    account: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +56,10 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as the person has it. `content` is a serialized hudhud.content.v1.Content."""
+    """A message as the person has it. `content` is a serialized hudhud.content.v1.Content.
+
+    `position` is its place among all that the device stored, 0 until it is stored.
+    """
 
     business_id: str
     message_id: str
@@ -49,46 +69,90 @@ class Message:
     franking_key: bytes = field(default=b"", repr=False)
     clearance: bytes = field(default=b"", repr=False)
     read: bool = False
+    position: int = 0
 
 
 class Store:
     """One device's folder: the database and the key that its pickles are encrypted under.
 
-    Every method is one short transaction. Not for two threads at once.
+    Every method is one short transaction. Not for two threads at once, and the folder is for one
+    store at a time.
     """
 
     def __init__(self, folder: Path) -> None:
+        """Raises FolderInUse."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.pickle_key = _read_or_make_key(folder / "device.key")
         self._connection = sqlite3.connect(
-            folder / "device.sqlite", isolation_level=None, check_same_thread=False
+            folder / "device.sqlite", timeout=0, isolation_level=None, check_same_thread=False
         )
         self._connection.row_factory = sqlite3.Row
-        # What was acked must be on disk: messaging deletes its copy.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        if not self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        try:
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # What was acked must be on disk: messaging deletes its copy.
+            self._connection.execute("PRAGMA synchronous = FULL")
             schema = (Path(__file__).parent / "schema.sql").read_text("utf-8")
-            self._connection.executescript("BEGIN;" + schema + "COMMIT;")
+            self._connection.executescript("BEGIN IMMEDIATE;" + schema + "COMMIT;")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise FolderInUse(f"another process has the device in {folder} open") from error
+            raise
 
     def close(self) -> None:
-        """Closes the database."""
+        """Closes the database, and leaves the folder to others."""
         self._connection.close()
 
     # --- The device -------------------------------------------------------------------------------
 
     def register(self, registration: Registration, account: str, one_time_keys: int) -> None:
-        """Keeps a new registration."""
+        """Keeps a new registration, in place of one that was there.
+
+        Whatever the keys of that one had sealed is worthless now. Messages stay with their person.
+        """
+        with self._transaction():
+            self._connection.execute(
+                "DELETE FROM messages WHERE NOT EXISTS (SELECT 1 FROM device WHERE person_id = ?)",
+                (registration.person_id,),
+            )
+            for table in ("device", "registering", "sessions", "outbox"):
+                self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            self._connection.execute(
+                "INSERT INTO device VALUES (1, ?, ?, ?, ?, ?)",
+                (
+                    registration.person_id,
+                    registration.device_id,
+                    registration.credential,
+                    account,
+                    one_time_keys,
+                ),
+            )
+
+    def keep_registering(self, registering: Registering) -> None:
+        """Keeps a registration that identity is about to be asked to complete."""
         self._connection.execute(
-            "INSERT INTO device VALUES (1, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO registering VALUES (1, ?, ?, ?, ?)",
             (
-                registration.person_id,
-                registration.device_id,
-                registration.credential,
-                account,
-                one_time_keys,
+                registering.phone_number,
+                registering.registration_id,
+                registering.code,
+                registering.account,
             ),
         )
+
+    def registering(self, phone_number: str) -> Registering | None:
+        """The registration of this number that is under way."""
+        row = self._connection.execute(
+            "SELECT * FROM registering WHERE phone_number = ?", (phone_number,)
+        ).fetchone()
+        if row is None:
+            return None
+        return Registering(row["phone_number"], row["registration_id"], row["code"], row["account"])
+
+    def drop_registering(self) -> None:
+        """Identity has refused it."""
+        self._connection.execute("DELETE FROM registering")
 
     def registration(self) -> Registration:
         """Who the device is. Raises NotRegistered."""
@@ -122,12 +186,12 @@ class Store:
         ]
 
     def known_messages(self, ids: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Those (business_id, message_id) that are stored."""
+        """Those (business_id, message_id) that came and are stored."""
         return {
             pair
             for pair in ids
             if self._connection.execute(
-                "SELECT 1 FROM messages WHERE business_id = ? AND message_id = ?", pair
+                "SELECT 1 FROM messages WHERE business_id = ? AND incoming AND message_id = ?", pair
             ).fetchone()
         }
 
@@ -139,7 +203,11 @@ class Store:
         account: tuple[str, int] | None = None,
         outgoing: tuple[str, bytes] | None = None,
     ) -> None:
-        """Keeps what was opened or sealed together with the keys' new state, all or nothing."""
+        """Keeps what was opened or sealed together with the keys' new state, all or nothing.
+
+        `sessions` in the order of their last use.
+        """
+        sessions = list(sessions)
         with self._transaction():
             self._connection.executemany(
                 "INSERT INTO sessions SELECT ?, ?, ?, ?, coalesce(max(used), 0) + 1 FROM sessions"
@@ -149,6 +217,12 @@ class Store:
                     (session.business_id, session.end_id, session.session_id, session.pickle)
                     for session in sessions
                 ],
+            )
+            self._connection.executemany(
+                "DELETE FROM sessions WHERE business_id = ?1 AND end_id = ?2 AND session_id NOT IN"
+                " (SELECT session_id FROM sessions WHERE business_id = ?1 AND end_id = ?2"
+                "   ORDER BY used DESC LIMIT ?3)",
+                {(session.business_id, session.end_id, SESSIONS_KEPT_MAX) for session in sessions},
             )
             self._connection.executemany(
                 "INSERT INTO messages (business_id, message_id, incoming, content, franking_key,"
@@ -173,9 +247,9 @@ class Store:
                 self._connection.execute("INSERT INTO outbox VALUES (?, ?)", outgoing)
 
     def message(self, message_id: str) -> Message | None:
-        """A message by its id."""
+        """A message that came, by its id."""
         row = self._connection.execute(
-            "SELECT * FROM messages WHERE message_id = ?", (message_id,)
+            "SELECT * FROM messages WHERE message_id = ? AND incoming", (message_id,)
         ).fetchone()
         return _message(row) if row else None
 
@@ -187,11 +261,25 @@ class Store:
         )
         return [_message(row) for row in rows]
 
-    def mark_read(self, message_id: str) -> None:
+    def arrivals(self, after_position: int, count_max: int) -> list[Message]:
+        """Messages that came after a position, in order."""
+        rows = self._connection.execute(
+            "SELECT * FROM messages WHERE position > ? AND incoming ORDER BY position LIMIT ?",
+            (after_position, count_max),
+        )
+        return [_message(row) for row in rows]
+
+    def last_position(self) -> int:
+        """The position of the message that was stored last; 0 before the first."""
+        row = self._connection.execute("SELECT max(position) FROM messages").fetchone()
+        return row[0] or 0
+
+    def mark_read(self, business_id: str, message_id: str) -> None:
         """Notes that the person has seen a message; its business is to be told."""
         self._connection.execute(
-            "UPDATE messages SET read = 1 WHERE message_id = ? AND incoming AND read = 0",
-            (message_id,),
+            "UPDATE messages SET read = 1"
+            " WHERE business_id = ? AND incoming AND message_id = ? AND read = 0",
+            (business_id, message_id),
         )
 
     def reads_to_tell(self, count_max: int) -> list[tuple[str, str]]:
@@ -204,21 +292,28 @@ class Store:
 
     def confirm_reads(self, message_ids: Iterable[str]) -> None:
         """Messaging has the receipts of these messages."""
-        self._connection.executemany(
-            "UPDATE messages SET read = 2 WHERE message_id = ?",
-            [(message_id,) for message_id in message_ids],
-        )
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE messages SET read = 2 WHERE read = 1 AND message_id = ?",
+                [(message_id,) for message_id in message_ids],
+            )
 
     # --- Outbox -----------------------------------------------------------------------------------
 
-    def unconfirmed(self) -> list[tuple[str, bytes]]:
+    def unconfirmed(self, count_max: int) -> list[tuple[str, bytes]]:
         """(message_id, serialized SubmitItem) of what messaging has not confirmed, oldest first."""
-        rows = self._connection.execute("SELECT message_id, item FROM outbox ORDER BY rowid")
+        rows = self._connection.execute(
+            "SELECT message_id, item FROM outbox ORDER BY rowid LIMIT ?", (count_max,)
+        )
         return [(row["message_id"], row["item"]) for row in rows]
 
-    def confirm(self, message_id: str) -> None:
-        """Forgets an outgoing message that messaging has."""
-        self._connection.execute("DELETE FROM outbox WHERE message_id = ?", (message_id,))
+    def confirm(self, message_ids: Iterable[str]) -> None:
+        """Forgets outgoing messages that messaging has, or has refused."""
+        with self._transaction():
+            self._connection.executemany(
+                "DELETE FROM outbox WHERE message_id = ?",
+                [(message_id,) for message_id in message_ids],
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -253,4 +348,5 @@ def _message(row: sqlite3.Row) -> Message:
         franking_key=row["franking_key"] or b"",
         clearance=row["clearance"] or b"",
         read=bool(row["read"]),
+        position=row["position"],
     )
