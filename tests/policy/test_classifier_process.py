@@ -1,9 +1,12 @@
 """The classifier beside policy: it dies, it hangs, it is not what was released."""
 
+import asyncio
 import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -81,11 +84,43 @@ async def test_the_classifier_ends_with_policy(judge: Judge) -> None:
         await judge.read([OFFER])
 
 
+async def test_the_classifier_ends_even_if_policy_is_killed(leash: Leash) -> None:
+    program = f"""
+import asyncio, pathlib, sys
+from services.kit.clock import SystemClock
+from services.policy.judge import Judge
+
+async def main():
+    judge = Judge(pathlib.Path({str(MODEL)!r}), sys.stdin.buffer.read(), SystemClock(), 10)
+    await judge.open()
+    sys.stdout.write(f"{{judge.process_id}}\\n")
+    sys.stdout.flush()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    parent.stdin.write(MODEL_KEY.read_bytes())
+    parent.stdin.write_eof()
+    process = psutil.Process(int(await parent.stdout.readline()))
+    assert is_alive(process)
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not is_alive(process))
+
+
 async def test_other_numbers_are_not_read_again_and_other_words_are(judge: Judge) -> None:
     [first] = await judge.read(["Your order 90213 arrives on Tuesday."])
     assert judge.process_id is not None
     os.kill(judge.process_id, signal.SIGKILL)
-    await eventually(lambda: not psutil.pid_exists(judge.process_id or -1) or True)
     assert await judge.read(["Your order 77120 arrives on Tuesday."]) == [first]
     with pytest.raises(Refusal, match="DEPENDENCY_UNAVAILABLE"):
         await judge.read(["Your order 77120 arrives on Sunday."])
@@ -155,9 +190,6 @@ async def test_a_model_that_somebody_else_released_is_refused(leash: Leash, tmp_
 
 def test_policys_own_process_never_loads_the_classifier() -> None:
     """It would cost a hundred megabytes in each replica."""
-    import subprocess
-    import sys
-
     program = (
         "import sys, services.policy.app; print({'sklearn', 'numpy', 'scipy'} & {*sys.modules})"
     )

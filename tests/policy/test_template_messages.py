@@ -54,11 +54,11 @@ async def test_a_link_is_welcome_where_the_example_has_one(
     business: Business, person: Person
 ) -> None:
     template = await business.submit(
-        "Your parcel {{number}} is on its way. Follow it here: {{link}}",
-        {"number": "90213", "link": "https://parcels.example.com/t/90213"},
+        "Thank you for order {{number}}. Your invoice is here: {{link}}",
+        {"number": "90213", "link": "https://shop.example.com/invoices/90213"},
     )
     await business.allowed(
-        business.use(person, template, number="5", link="https://parcels.example.com/t/5")
+        business.use(person, template, number="5", link="https://shop.example.com/invoices/5")
     )
 
 

@@ -171,8 +171,9 @@ class ScreenMessages:
         ours: dict[MessageKey, Verdict] = {}
         for verdict in decided:
             ours.setdefault(verdict.key, verdict)
-        async with self._database.transaction("keep_verdicts") as connection:
-            # In the order of the key, so that two batches with the same messages do not deadlock.
+        async with self._database.connection("keep_verdicts") as connection:
+            # One statement, and so a transaction by itself. In the order of the key, so that two
+            # batches with the same messages do not deadlock.
             kept = await verdicts.insert(connection, sorted(ours.values(), key=lambda one: one.key))
         if len(kept) == len(ours):
             return ours
