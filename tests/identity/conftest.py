@@ -19,7 +19,7 @@ from tests.identity.parties import (
 
 
 @pytest.fixture(scope="session")
-async def house(postgres: PostgresForTests, authority: Authority) -> AsyncIterator[House]:
+async def shared_house(postgres: PostgresForTests, authority: Authority) -> AsyncIterator[House]:
     """The identity that tests share: each brings its own businesses and people. Its clock only goes
     forward.
     """
@@ -28,6 +28,13 @@ async def house(postgres: PostgresForTests, authority: Authority) -> AsyncIterat
     with temporary_state() as folder:
         async with running_identity(url, authority, folder, clock) as house:
             yield house
+
+
+@pytest.fixture(scope="module")
+async def house(shared_house: House) -> AsyncIterator[House]:
+    """The shared identity; what a module's tests opened to it is closed after them."""
+    yield shared_house
+    await shared_house.hang_up()
 
 
 @pytest.fixture

@@ -31,14 +31,13 @@ class House:
         server: Server,
         authority: Authority,
         clock: ManualClock,
-        stack: AsyncExitStack,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.numbers = PhoneNumbers()
         self._server = server
         self._authority = authority
-        self._stack = stack
+        self._channels = AsyncExitStack()
 
     async def anyone(self) -> Any:
         """A stub on the public listener, without a token."""
@@ -93,9 +92,13 @@ class House:
         messages = [json.loads(line) for line in lines]
         return str([m["code"] for m in messages if m["phone_number"] == phone_number][-1])
 
+    async def hang_up(self) -> None:
+        """Closes every channel opened so far: a test session may have only so many open files."""
+        await self._channels.aclose()
+
     async def _stub(self, address: Any, tls: Any, token: TokenSource | None) -> Any:
         channel = connect(str(address), name="identity", tls=tls, token=token, timeout_seconds=20)
-        await self._stack.enter_async_context(channel)
+        await self._channels.enter_async_context(channel)
         stub: Any = identity_service_pb2_grpc.IdentityServiceStub
         return stub(channel)
 
@@ -111,7 +114,9 @@ async def running_identity(
         await server.start()
         stack.push_async_callback(server.stop, 0)
         await server.serve(await stack.enter_async_context(app(settings, clock)))
-        yield House(settings, server, authority, clock, stack)
+        house = House(settings, server, authority, clock)
+        stack.push_async_callback(house.hang_up)
+        yield house
 
 
 def identity_settings(
