@@ -18,7 +18,7 @@ from services.identity.operator_credential import settle_operator_credential
 from services.identity.servicer import IdentityServicer, Parts
 from services.identity.signing_keys import read_signing_keys
 from services.kit.clock import Clock, SystemClock
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.migrate import migrate
 from services.kit.pairwise import PairwiseIds
 from services.kit.server import Service
@@ -34,6 +34,7 @@ async def app(settings: IdentitySettings, clock: Clock | None = None) -> AsyncIt
         settings.database_url,
         name="identity",
         connections_max=settings.database_connections_max,
+        postgres_settings=FOUND_BY_KEY,
         clock=clock,
     )
     with closing(SecretHasher()) as hasher:

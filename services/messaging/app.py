@@ -9,7 +9,7 @@ from functools import partial
 from hudhud.messaging.v1.messaging_service_pb2_grpc import add_MessagingServiceServicer_to_server
 from services.kit.client import connect
 from services.kit.clock import Clock, SystemClock
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.jetstream import Stream
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
@@ -69,6 +69,7 @@ async def messaging(
             settings.database_url,
             name=NAME,
             connections_max=settings.database_connections_max,
+            postgres_settings=FOUND_BY_KEY,
         )
         stack.push_async_callback(database.close)
         await migrate(database, "services.messaging")

@@ -27,7 +27,7 @@ from services.ends.edge.wordings import Wordings
 from services.kit.client import connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
-from services.kit.database import Database
+from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.errors import CommonReasons, Refusal
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
@@ -46,7 +46,9 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
     edge_id = str(settings.edge_id)
     vault = Vault(settings.edge_storage_key_file.value)
     async with AsyncExitStack() as stack:
-        database = await Database.open(settings.database_url, name="edge", clock=clock)
+        database = await Database.open(
+            settings.database_url, name="edge", postgres_settings=FOUND_BY_KEY, clock=clock
+        )
         stack.push_async_callback(database.close)
         await migrate(database, "services.ends.edge")
         nats = Nats(
