@@ -1,6 +1,6 @@
 """A messaging for the tests of this folder."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.messaging.parties import Business, Person
 async def house(
     postgres: PostgresForTests, nats_server: Nats, authority: Authority
 ) -> AsyncIterator[House]:
-    """What a messaging of the test's own stands on: an empty database, a clock that stands still."""
+    """What a messaging of the test's own stands on: an empty database, a clock of its own."""
     with temporary_state() as folder:
         url = await postgres.create_database("messaging")
         yield House(url, nats_server.url, authority, folder)
@@ -36,6 +36,6 @@ def business(house: House) -> Business:
 
 
 @pytest.fixture
-def person() -> Iterator[Person]:
+def person() -> Person:
     """A person with one device."""
     return Person()

@@ -140,7 +140,8 @@ class House:
             if not line:
                 raise ReplicaDied
             async with AsyncExitStack() as stack:
-                replica = Replica(self, *json.loads(line), stack)
+                internal_address, public_address = json.loads(line)
+                replica = Replica(self, internal_address, public_address, stack)
                 replica.pid = process.pid
                 yield replica
         finally:

@@ -9,21 +9,17 @@ port at once. The load generator shares the machine.
 from __future__ import annotations
 
 import asyncio
-import gc
-import multiprocessing
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import uvloop
 
 from hudhud.messaging.v1 import messaging_service_pb2 as pb
-from services.kit.config import Address
 from services.local.certificates import Authority
 from services.local.databases import Databases
 from services.local.leash import Leash
@@ -40,68 +36,37 @@ REQUESTS_AT_ONCE = 8
 CIPHERTEXT = bytes(640)
 
 
-def serve(house: House, authority: Authority, addresses: Connection) -> None:
-    """Be a messaging process until killed."""
-
-    async def run() -> None:
-        async with house.replica() as replica:
-            # As services.kit.process does.
-            gc.collect()
-            gc.freeze()
-            addresses.send((replica.server.internal_address, replica.server.public_address))
-            await asyncio.Event().wait()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run())
-
-
-class Remote(Replica):
-    """Stubs that call a messaging in another process."""
-
-    def __init__(
-        self,
-        house: House,
-        addresses: Sequence[Address],
-        stack: AsyncExitStack,
-        authority: Authority,
-    ) -> None:
-        self.internal_address, self.public_address = addresses
-        super().__init__(house, self, stack, authority)  # type: ignore[arg-type]
-
-
 class Meter:
-    """Reads the CPU seconds of processes."""
+    """Reads the CPU seconds of servers, with their children, and of the load generator."""
 
-    def __init__(self, processes: dict[str, psutil.Process]) -> None:
-        self._processes = processes
+    def __init__(self, servers: dict[str, int]) -> None:
+        self._servers = {name: psutil.Process(pid) for name, pid in servers.items()}
 
     def read(self) -> dict[str, float]:
-        return {name: _seconds(process) for name, process in self._processes.items()}
+        """CPU seconds by name."""
+        servers = {name: _seconds(process) for name, process in self._servers.items()}
+        return {**servers, "load": time.process_time()}
 
-    async def measure(self, name: str, count: int, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work`, which handles `count` messages, and print what it took."""
+    async def measure(self, name: str, count: int, work: Awaitable[None]) -> None:
+        """Await `work`, which handles `count` messages, and say what it took."""
         before, start = self.read(), time.perf_counter()
-        await work()
+        await work
         took = time.perf_counter() - start
         costs = ", ".join(
             f"{process} {(seconds - before[process]) / count * 1e6:.0f} µs"
             for process, seconds in self.read().items()
         )
-        print(f"{name:32} {count / took:7.0f} messages/s; CPU per message: {costs}")
+        sys.stdout.write(f"{name:32} {count / took:7.0f} messages/s; CPU per message: {costs}\n")
 
 
 def _seconds(process: psutil.Process) -> float:
-    family = [process, *process.children(recursive=True)]
     total = 0.0
-    for member in family:
+    for member in (process, *process.children(recursive=True)):
         try:
             times = member.cpu_times()
         except psutil.NoSuchProcess:
             continue
         total += times.user + times.system
-    if family[1:]:
-        times = process.cpu_times()
-        total += times.children_user + times.children_system
     return total
 
 
@@ -137,95 +102,71 @@ async def take_all(replica: Replica, person: Person, count: int, ready: asyncio.
                 await stream.write(pb.AttachRequest(acks=pb.Acks(acks=acks)))
 
 
-async def measure(house: House, replica: Replica, meter: Meter, messages: int, people: int) -> None:
-    """Print a line for each way to go."""
-    business = Business(house)
-
-    def prepare(persons: Sequence[Person]) -> list[pb.AcceptItem]:
-        return [
-            business.item(persons[number % len(persons)], ciphertext=CIPHERTEXT)
-            for number in range(messages)
-        ]
-
-    async def take(persons: Sequence[Person], work: Callable[[], Awaitable[None]]) -> None:
-        readies = [asyncio.Event() for _ in persons]
-        streams = [
-            asyncio.ensure_future(take_all(replica, person, messages // len(persons), ready))
-            for person, ready in zip(persons, readies, strict=True)
-        ]
-        await asyncio.gather(*(ready.wait() for ready in readies))
+async def while_attached(
+    replica: Replica, people: Sequence[Person], each: int, work: Callable[[], Awaitable[None]]
+) -> None:
+    """Do `work` once everybody is attached; return when each has `each` messages."""
+    readies = [asyncio.Event() for _ in people]
+    async with asyncio.TaskGroup() as tasks:
+        for person, ready in zip(people, readies, strict=True):
+            tasks.create_task(take_all(replica, person, each, ready))
+        for ready in readies:
+            await ready.wait()
         await work()
-        await asyncio.gather(*streams)
 
-    async def nothing() -> None:
-        pass
 
+async def measure(replica: Replica, meter: Meter, messages: int, people: int) -> None:
+    """Write a line for each way to go."""
+    business = Business(replica.house)
     for count in (1, people):
         persons = [Person() for _ in range(count)]
-        items = prepare(persons)
-        await meter.measure(
-            f"accepted, for {count} away", messages, lambda: accept_all(replica, items)
-        )
-        await meter.measure(
-            f"delivered, to {count} coming back", messages, lambda: take(persons, nothing)
-        )
-        items = prepare(persons)
-        await meter.measure(
-            f"both, {count} attached",
-            messages,
-            lambda: take(persons, lambda: accept_all(replica, items)),
-        )
+        each = messages // count
+
+        def prepare(persons: Sequence[Person] = persons, each: int = each) -> list[pb.AcceptItem]:
+            return [
+                business.item(person, ciphertext=CIPHERTEXT)
+                for _ in range(each)
+                for person in persons
+            ]
+
+        items = prepare()
+        name = f"accepted, for {count} away"
+        await meter.measure(name, messages, accept_all(replica, items))
+        name = f"delivered, to {count} coming back"
+        nothing = partial(asyncio.sleep, 0)
+        await meter.measure(name, messages, while_attached(replica, persons, each, nothing))
+        accept = partial(accept_all, replica, prepare())
+        name = f"both, {count} attached"
+        await meter.measure(name, messages, while_attached(replica, persons, each, accept))
 
 
-@contextmanager
-def standing(messages: int, people: int) -> Iterator[None]:
-    """Start everything, measure, stop everything."""
+@asynccontextmanager
+async def standing() -> AsyncIterator[tuple[Replica, Meter]]:
+    """A messaging process with all that it stands on."""
     with ExitStack() as stack:
         state: Path = stack.enter_context(temporary_state())
         leash = stack.enter_context(Leash())
         postgres = Postgres(state, leash)
         stack.callback(postgres.erase)
-        postgres.start()
         nats = Nats(state, leash, Ports(state / "ports.json"))
         stack.callback(nats.stop)
-        nats.start()
-        authority = Authority(state / "certificates")
-        for name in ("messaging", "edge"):
-            authority.identity(name)
-        databases = Databases(postgres.admin_url, state / "secrets")
-        url = asyncio.run(databases.ensure("hudhud_messaging"))
-        house = House(url, nats.url, authority, state)
+        await asyncio.to_thread(postgres.start)
+        await asyncio.to_thread(nats.start)
+        url = await Databases(postgres.admin_url, state / "secrets").ensure("hudhud_messaging")
+        house = House(url, nats.url, Authority(state / "certificates"), state)
+        async with house.process() as replica:
+            assert postgres.pid is not None
+            assert nats.pid is not None
+            pids = {"messaging": replica.pid, "postgres": postgres.pid, "nats": nats.pid}
+            yield replica, Meter(pids)
 
-        forking = multiprocessing.get_context("fork")
-        ours, theirs = forking.Pipe()
-        server = forking.Process(target=serve, args=(house, authority, theirs))
-        server.start()
-        stack.callback(server.join)
-        stack.callback(server.terminate)
-        addresses: Any = ours.recv()
-        assert server.pid is not None
-        assert postgres.pid is not None
-        assert nats.pid is not None
-        meter = Meter(
-            {
-                "messaging": psutil.Process(server.pid),
-                "postgres": psutil.Process(postgres.pid),
-                "nats": psutil.Process(nats.pid),
-                "load": psutil.Process(),
-            }
-        )
 
-        async def run() -> None:
-            async with AsyncExitStack() as clients:
-                replica = Remote(house, addresses, clients, authority)
-                await measure(house, replica, meter, messages, people)
-
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run())
-        yield
+async def main(messages: int = 20_000, people: int = 100) -> None:
+    """Stand everything up, measure, take everything down."""
+    async with standing() as (replica, meter):
+        await measure(replica, meter, messages, people)
 
 
 if __name__ == "__main__":
-    given = [int(argument) for argument in sys.argv[1:]]
-    with standing(*(given + [20_000, 100][len(given) :])):
-        pass
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(*(int(argument) for argument in sys.argv[1:])))

@@ -136,7 +136,9 @@ async def submit(
         business_id=str(business.business_id),
         envelopes=[sealed(business.edge_id, b"sealed by a person")],
     )
-    response = await device.SubmitMessages(pb.SubmitMessagesRequest(items=[item]))
+    response: pb.SubmitMessagesResponse = await device.SubmitMessages(
+        pb.SubmitMessagesRequest(items=[item])
+    )
     [outcome] = response.outcomes
     return outcome
 
@@ -254,7 +256,7 @@ async def state_of(
 ) -> message_pb2.MessageState:
     """Where a message stands, as its business sees it."""
     edge = await replica.service()
-    response = await edge.GetMessage(
+    response: pb.GetMessageResponse = await edge.GetMessage(
         pb.GetMessageRequest(business_id=str(business.business_id), message_id=str(message_id))
     )
     return response.message.state

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -82,7 +83,12 @@ async def test_the_id_of_another_message_is_refused(
 ) -> None:
     message_id = new_id()
     await accept_one(replica, business.item(person, message_id=message_id))
-    changed = {"kind": 2, "category": 3, "template_id": str(uuid4()), "commitment": bytes(32)}
+    changed: dict[str, Any] = {
+        "kind": 2,
+        "category": 3,
+        "template_id": str(uuid4()),
+        "commitment": bytes(32),
+    }
     if other == "person":
         item = business.item(Person(), message_id=message_id)
     else:

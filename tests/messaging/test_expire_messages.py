@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
+import asyncpg
+
 from hudhud.messaging.v1 import message_pb2
 from services.kit.database import Database
 from services.kit.nats import Nats
@@ -130,3 +132,25 @@ async def test_what_people_wrote_is_kept_thirty_days_for_an_edge_that_is_away(
     await expire(house)
     assert await house.waiting() == 0
     assert await house.changes() == []
+
+
+async def test_what_another_replica_has_its_hands_on_is_not_waited_for(
+    house: House, replica: Replica, business: Business, person: Person
+) -> None:
+    held, free = (business.item(person, time_to_live=HOUR) for _ in range(2))
+    await accept(replica, held, free)
+    connection = await asyncpg.connect(house.database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "SELECT FROM device_envelopes WHERE message_id = $1 FOR UPDATE",
+                message_id_of(held),
+            )
+            house.clock.advance(3600 + 120)
+            await expire(house)
+            [change] = await house.changes()
+            assert change.message.message_id == str(message_id_of(free))
+    finally:
+        await connection.close()
+    await expire(house)
+    assert len(await house.changes()) == 2
