@@ -28,6 +28,8 @@ class Wakeups:
     """Wakes and is woken by id. `run` keeps the subscriptions over lost connections."""
 
     def __init__(self, nats: Nats, *, subject: str = SUBJECT) -> None:
+        # Whether wake-ups from other replicas arrive at this moment.
+        self.listening = False
         self._nats = nats
         self._subject = subject
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -125,8 +127,10 @@ class Wakeups:
             await _make_sure(client)
             for name in self._waiting:
                 self._set(name)
+            self.listening = True
             await asyncio.Event().wait()
         finally:
+            self.listening = False
             self._client = None
 
 

@@ -29,7 +29,7 @@ async def replicas(server: Server, connect: Connect, beside: Beside) -> list[Wak
         await nats.connected()
         replicas.append(Wakeups(nats))
         beside(replicas[-1].run())
-    await eventually(lambda: all(replica._client is not None for replica in replicas))
+    await eventually(lambda: all(replica.listening for replica in replicas))
     return replicas
 
 
@@ -91,13 +91,13 @@ async def test_a_lost_connection_wakes_everybody_when_it_is_back(
     device = uuid4()
     async with there.listen(device) as woken:
         server.kill()
-        await eventually(lambda: there._client is None)
+        await eventually(lambda: not there.listening)
         here.wake([device])  # Lost, and nobody is told.
         assert not woken.is_set()
         server.start()
         await asyncio.wait_for(woken.wait(), 20)
         woken.clear()
-        await here._nats.connected()
+        await eventually(lambda: here.listening)
         here.wake([device])
         await asyncio.wait_for(woken.wait(), 10)
 
