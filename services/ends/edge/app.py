@@ -40,9 +40,9 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
+async def app(settings: EdgeSettings, clock: Clock | None = None) -> AsyncIterator[Service]:
     """Opens what the edge stands on, yields what it serves, and closes it all again."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     edge_id = str(settings.edge_id)
     vault = Vault(settings.edge_storage_key_file.value)
     async with AsyncExitStack() as stack:
@@ -116,7 +116,9 @@ async def app(settings: EdgeSettings) -> AsyncIterator[Service]:
                     EdgeServicer(send, WatchEvents(store, wakeups), accounts.ensure),
                 )
             ],
-            tokens=TokenVerifier(VerificationKeys(identity_client.verification_keys)),
+            tokens=TokenVerifier(
+                VerificationKeys(identity_client.verification_keys, clock=clock), clock=clock
+            ),
             background=[
                 statuses.run,
                 wakeups.run,
