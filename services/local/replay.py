@@ -243,7 +243,8 @@ class Replay:
             before = len(self._waiting)
             self._everything_arrived.clear()
             try:
-                await asyncio.wait_for(self._everything_arrived.wait(), ARRIVAL_SECONDS)
+                async with asyncio.timeout(ARRIVAL_SECONDS):
+                    await self._everything_arrived.wait()
             except TimeoutError:
                 if len(self._waiting) == before:
                     return

@@ -223,7 +223,8 @@ class Story:
             outcome.HasField("accepted"),
             f"{what} is accepted, not blocked: {_sentences(outcome.blocked.evidence)}",
         )
-        arrived = await asyncio.wait_for(self._inbox.get(), WAIT_SECONDS)
+        async with asyncio.timeout(WAIT_SECONDS):
+            arrived = await self._inbox.get()
         _expect(arrived.message_id == message.message_id, f"{what} arrives")
         await self._event(business, lambda event: _is_delivery(event, message.message_id))
         accepted = outcome.accepted
@@ -254,13 +255,11 @@ class Story:
     async def _event(
         self, business: Business, wanted: Callable[[edge_service_pb2.Event], bool]
     ) -> edge_service_pb2.Event:
-        async def find() -> edge_service_pb2.Event:
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 event = await self._events[business.business_id].get()
                 if wanted(event):
                     return event
-
-        return await asyncio.wait_for(find(), WAIT_SECONDS)
 
     async def _nothing_reserved(self) -> bool:
         accounts = [await business.account() for business in (self.airline, self.shop)]

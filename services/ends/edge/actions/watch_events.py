@@ -35,6 +35,8 @@ class WatchEvents:
                     yield events
                     continue
                 try:
-                    await asyncio.wait_for(woken.wait(), self._poll_seconds)
+                    # Not wait_for, which before Python 3.12 can lose a cancellation.
+                    async with asyncio.timeout(self._poll_seconds):
+                        await woken.wait()
                 except TimeoutError:
                     continue
