@@ -1,6 +1,8 @@
 """ReportMessage, GetQuality, and what messaging tells: how messages fared."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +22,9 @@ from services.kit.relay import Relay
 from services.kit.signing import SigningKey
 from services.local.nats import Nats
 from services.policy.actions.record_fates import record_fates
+from services.policy.domain.evidence import Code, Evidence
+from services.policy.domain.messages import Fate, MessageKey
+from services.policy.store import verdicts
 from tests.fixtures.postgres import PostgresForTests
 from tests.policy.beside import Beside
 from tests.policy.house import House, Replica
@@ -126,6 +131,7 @@ async def test_quality_counts_a_week_of_one_business(business: Business, person:
     assert await quality(business) == (6, 1, 2, 1, 0)
     # The same again, and older news after newer, change nothing.
     await record_fates(database, [*reversed(events), changed(items[1], DELIVERED)])
+    await record_fates(database, [changed(items[2], DELIVERED), changed(items[3], READ)])
     assert await quality(business) == (6, 1, 2, 1, 0)
     operator = await business.replica.operator()
     counted = await operator.GetQuality(pb.GetQualityRequest(business_id=str(business.business_id)))
@@ -142,6 +148,26 @@ async def test_a_clearance_that_was_used_is_answered_as_it_was(
     await record_fates(business.replica.servicer._database, [changed(item, DELIVERED)])
     business.replica.house.clock.advance(3600)
     assert await business.allowed(item) == first
+
+
+async def test_a_clearance_used_while_it_was_screened_again_is_not_taken_back(
+    business: Business, person: Person
+) -> None:
+    item = business.item(person, RECEIPT)
+    await business.allowed(item)
+    key = MessageKey(business.business_id, UUID(item.message_id))
+    database: Database = business.replica.servicer._database
+    async with database.connection("test") as connection:
+        first = (await verdicts.get(connection, [key]))[key]
+        later = replace(
+            first,
+            screen_time=first.screen_time + timedelta(hours=1),
+            expire_time=None,
+            evidence=(Evidence(Code.RECIPIENT_DECLINED, "rule block", "en"),),
+        )
+        await verdicts.advance_fates(connection, {key: Fate.DELIVERED})
+        assert await verdicts.insert(connection, [later]) == set()
+        assert await verdicts.get(connection, [key]) == {key: replace(first, fate=Fate.DELIVERED)}
 
 
 async def test_another_business_must_not_look(business: Business) -> None:
