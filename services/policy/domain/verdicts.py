@@ -63,7 +63,7 @@ class Weights:
     # What parameters of templates may look like.
     parameter_length_max: int
     parameter_growth_max: float  # against the example
-    parameter_words_min: int  # with fewer, they are judged within the rendered text alone
+    parameter_words_min: int  # with fewer, one is judged within the rendered text alone
 
     @classmethod
     def read(cls, tables: Mapping[str, Any]) -> Weights:
@@ -145,10 +145,14 @@ class Bench:
         return decide([*worst, *self._findings_of_category(category, rendered)], rendered)
 
     def text_of_parameters(self, template: Template, values: Mapping[str, str]) -> str:
-        """What the parameters say by themselves; empty where that is too little to judge."""
-        said = [values[name] for name in template.wording.parameters]
-        words = sum(len(texts.words_of(value)) for value in said)
-        return " · ".join(said) if words >= self._weights.parameter_words_min else ""
+        """What those parameters say by themselves that are more than a name, a number or a date;
+        empty where none is.
+        """
+        return " · ".join(
+            value
+            for name in template.wording.parameters
+            if len((value := values[name]).split()) >= self._weights.parameter_words_min
+        )
 
     def _excess(self, use: str, opinion: Opinion) -> float:
         """How far past the model's threshold the text is, for this use; -inf where none is set."""
