@@ -8,7 +8,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from hudhud.content.v1 import content_pb2
-from hudhud.identity.v1 import device_pb2
 from services.ends.device.key_ring import KeyRing
 from services.ends.device.store import Registration, Store
 from services.ends.edge.domain import EndKeys, Incoming, Sealed
@@ -115,9 +114,3 @@ class Handset:
     def crash(self) -> None:
         """What is in memory is gone."""
         self.keys = KeyRing(self.store)
-
-
-def published_keys(account: EndAccount, one_time_keys: int = 5) -> device_pb2.PublishedKeys:
-    """What an end publishes at first."""
-    account.generate_one_time_keys(one_time_keys)
-    return account.unpublished_keys()

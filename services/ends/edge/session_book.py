@@ -129,17 +129,16 @@ class SessionBook:
 
     async def _take(self, recipients: Mapping[DeviceKey, _Recipient]) -> dict[DeviceKey, _Open]:
         """A session with each device, as far as it can be had: from memory, stored, or new."""
-        sessions = {key: self._open.pop(key) for key in recipients if key in self._open}
-        unread = [key for key in recipients if key not in sessions]
+        remembered = {key: self._open.pop(key) for key in recipients if key in self._open}
+        usable = {key: entry for key, entry in remembered.items() if _is_usable(entry)}
+        # What looks used up in memory may have been confirmed in the meantime.
+        unread = [key for key in recipients if key not in usable]
         if unread:
             for stored in await self._store.sealing_sessions(unread):
                 session = Session.from_pickle(stored.pickle, self._vault.pickle_key)
-                sessions[stored.business_id, stored.end_id] = _Open(session, stored)
-        usable = {
-            key: entry
-            for key, entry in sessions.items()
-            if entry.stored.unconfirmed_count < UNCONFIRMED_MAX
-        }
+                entry = _Open(session, stored)
+                if _is_usable(entry):
+                    usable[stored.business_id, stored.end_id] = entry
         lacking = {key: recipients[key] for key in recipients if key not in usable}
         return usable | await self._begin(lacking)
 
@@ -215,6 +214,10 @@ class SessionBook:
             )
             begun.append(_Open(session, stored))
         return begun
+
+
+def _is_usable(entry: _Open) -> bool:
+    return entry.stored.unconfirmed_count < UNCONFIRMED_MAX
 
 
 def _by_device(requests: Sequence[SealRequest]) -> dict[DeviceKey, _Recipient]:
