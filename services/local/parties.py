@@ -28,7 +28,7 @@ from services.kit.errors import Refusal
 from services.kit.token_source import TokenSource
 from services.local.errors import LocalError
 from services.local.ports import Ports
-from services.local.roster import CODES_FILE, HOST, OPERATOR_CREDENTIAL_FILE
+from services.local.roster import CODES_FILE, HOST, OPERATOR_CREDENTIAL_FILE, ROSTER
 
 MICROS = 1_000_000
 
@@ -43,9 +43,12 @@ class Doors:
         """Where a service answers businesses, devices and operators, as host:port.
 
         Raises:
-            LocalError: It never ran here.
+            LocalError: There is no such service, or it never ran here.
 
         """
+        names = [each.name for each in ROSTER]
+        if service not in names:
+            raise LocalError(f"There is no service {service}. There are: {', '.join(names)}")
         port = Ports(self.state / "ports.json").current(f"{service}.public")
         if port is None:
             raise LocalError(f"Hudhud never ran in {self.state}. Start it with: hudhud run")
