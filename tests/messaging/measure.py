@@ -47,6 +47,14 @@ class Meter:
         servers = {name: _seconds(process) for name, process in self._servers.items()}
         return {**servers, "load": time.process_time()}
 
+    def write_memory(self) -> None:
+        """Say how much memory each server's own process has."""
+        resident = ", ".join(
+            f"{name} {process.memory_info().rss / 2**20:.0f} MiB"
+            for name, process in self._servers.items()
+        )
+        sys.stdout.write(f"resident: {resident}\n")
+
     async def measure(self, name: str, count: int, work: Awaitable[None]) -> None:
         """Await `work`, which handles `count` messages, and say what it took."""
         before, start = self.read(), time.perf_counter()
@@ -165,6 +173,7 @@ async def main(messages: int = 20_000, people: int = 100) -> None:
     """Stand everything up, measure, take everything down."""
     async with standing() as (replica, meter):
         await measure(replica, meter, messages, people)
+        meter.write_memory()
 
 
 if __name__ == "__main__":

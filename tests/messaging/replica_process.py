@@ -11,7 +11,7 @@ import json
 import mmap
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,13 +21,15 @@ import uvloop
 
 from services.kit.client import connect
 from services.kit.clock import ManualClock
+from services.kit.errors import Refusal
 from services.kit.process import kept_running
 from services.kit.server import Server
 from services.kit.verification_keys import Fetch, VerificationKeys
 from services.messaging.app import messaging
 from services.messaging.clients import BillingClient
 from services.messaging.config import MessagingSettings
-from services.messaging.ports import Billing
+from services.messaging.domain import Price
+from services.messaging.ports import Billing, ReservationRequest
 from tests.messaging.fake_billing import FakeBilling
 
 TURN_SECONDS = 0.01
@@ -83,6 +85,19 @@ class FollowingClock:
             await asyncio.sleep(TURN_SECONDS)
 
 
+class ForgetfulBilling(FakeBilling):
+    """Knows its prices and nothing else, so that it takes no memory."""
+
+    async def create_reservations(
+        self, requests: Sequence[ReservationRequest]
+    ) -> list[Price | Refusal]:
+        """See `services.messaging.ports.Billing`."""
+        answers = await super().create_reservations(requests)
+        self.held.clear()
+        self.calls.clear()
+        return answers
+
+
 def keys(public: Mapping[str, str]) -> Fetch:
     """A signer's public keys, as they stand in a specification."""
 
@@ -98,7 +113,7 @@ async def run(specification: dict[str, Any]) -> None:
     start = datetime.fromisoformat(specification["start"])
     clock = FollowingClock(start, Path(specification["clock_file"]))
     async with AsyncExitStack() as stack:
-        billing: Billing = FakeBilling()
+        billing: Billing = ForgetfulBilling()
         if specification["billing_is_elsewhere"]:
             address, tls = settings.billing_address, settings.tls_files()
             channel = connect(address, name="billing", tls=tls, timeout_seconds=2)
