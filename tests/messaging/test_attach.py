@@ -284,6 +284,31 @@ async def test_a_stream_ends_with_its_token(house: House, replica: Replica, pers
     assert ended.has(CommonReasons.TOKEN_EXPIRED)
 
 
+async def test_an_end_that_never_reads_holds_up_nobody_and_its_stream_ends_too(
+    house: House, replica: Replica, business: Business, person: Person
+) -> None:
+    sleeper = Person()
+    for _ in range(4):
+        items = [business.item(sleeper, ciphertext=bytes(140_000)) for _ in range(40)]
+        assert all(outcome.HasField("accepted") for outcome in await accept(replica, *items))
+    stub = await replica.device(sleeper.person_id, sleeper.device_ids[0], lifetime_seconds=2)
+    async with stub.Attach() as stream:
+        await stream.write(pb.AttachRequest(start=pb.AttachStart()))
+        await fill(replica, business, person, 5)
+        async with attached(await device_of(replica, person)) as end:
+            await end.receive(5)
+            await end.ack_all()
+        # It wakes up only when its time is over, and finds less than there was for it.
+        await asyncio.sleep(3)
+        received = 0
+        with pytest.raises(Refusal) as refusal:
+            while (frame := await stream.read()) is not None:
+                received += len(frame.envelopes)
+        assert refusal.value.has(CommonReasons.TOKEN_EXPIRED)
+        assert received < 160
+    assert await house.waiting() == 160
+
+
 async def test_a_stream_moves_when_its_replica_goes_and_goes_on_elsewhere(
     house: House, replica: Replica, business: Business, person: Person
 ) -> None:
