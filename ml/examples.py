@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.corpus.expand import Message
+from ml.corpus.expand import Message, joined
 from ml.data import LABEL_MEANINGS, Row
 from ml.judgement import LABELS
 from ml.parts import parts
@@ -25,21 +26,35 @@ class Example:
     fold: int
 
 
-def from_corpus(messages: Iterable[Message]) -> list[Example]:
-    """The messages, and the parts of the innocent ones.
+def from_corpus(messages: Sequence[Message], joined_share: float, seed: int) -> list[Example]:
+    """The messages; of the innocent ones also their parts, and some that follow one another.
 
-    Every part of an innocent message is innocent, while a part of an advertisement may be anything.
+    Every part of an innocent message is innocent, and so are several of them, while a part of an
+    advertisement may be anything. Messages of the same fold only are put together.
     """
+    random = Random(f"{seed} joined")
+    alike: dict[tuple[str, str, int], list[str]] = {}
+    for message in messages:
+        alike.setdefault((message.language, message.label, message.fold), []).append(message.text)
     examples = []
     for message in messages:
         texts = [message.text]
         if message.label in _INNOCENT:
             cut = parts(message.text)
             texts += [message.text[start:end] for start, end in cut] if len(cut) > 1 else []
+            if random.random() < joined_share:
+                others = alike[message.language, message.label, message.fold]
+                texts.append(_followed(message.text, others, random))
         examples += [
             Example(text, message.language, message.label, 1.0, message.fold) for text in texts
         ]
     return examples
+
+
+def _followed(text: str, others: Sequence[str], random: Random) -> str:
+    for _ in range(random.choice((1, 1, 2))):
+        text = joined(text, random.choice(others), random)
+    return text
 
 
 def from_rows(rows: Iterable[Row]) -> list[Example]:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ from ml.release import recipe_digest
 from ml.thresholds import Thresholds
 
 FALSE_POSITIVE_TARGET = 0.008  # of innocent messages of any language, in unseen patterns
-_DIRECT_MIN = 0.6
-_REVIEW_TARGET = 0.03
+REVIEW_TARGET = 0.03  # of the same, in wordings that a person then looks at
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
@@ -46,10 +46,11 @@ class Recipe:
 
     seed: int = 1
     shares: Shares = field(default_factory=Shares)
+    joined_share: float = 0.9
     bucket_bits: int = 18
     words_weight: float = 1.5
     inverse_regularisation: float = 1.5
-    iterations_max: int = 60
+    iterations_max: int = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def train(
     steps = FOLDS + 4
     progress("expanding the corpus", 0, steps)
     messages = expand(recipe.seed, recipe.shares)
-    examples = from_corpus(messages) + from_rows(rows)
+    examples = from_corpus(messages, recipe.joined_share, recipe.seed) + from_rows(rows)
     progress(f"reading {len(examples):,} examples", 1, steps)
     features = MessageFeatures(recipe.bucket_bits, words_weight=recipe.words_weight)
     matrix = _features_of(features, [example.text for example in examples])
@@ -136,33 +137,34 @@ def asked_of(messages: Sequence[Message], rows: Sequence[Row], fold: int) -> lis
 
 def choose_thresholds(unseen: Sequence[Judged]) -> Thresholds:
     """Thresholds that keep the share of the innocent stopped under the target in every language."""
-    direct = max(
-        _DIRECT_MIN, _threshold(unseen, lambda judgement: judgement.unwanted, FALSE_POSITIVE_TARGET)
-    )
-    strict = FALSE_POSITIVE_TARGET / 8
+    direct = _threshold(unseen, attrgetter("unwanted"), FALSE_POSITIVE_TARGET, 0.6, 0.98)
+    scam = _threshold(unseen, attrgetter("scam"), FALSE_POSITIVE_TARGET / 4, 0.9, 0.97)
+    blatant = _threshold(unseen, attrgetter("promotional"), FALSE_POSITIVE_TARGET / 4, 0.97, 0.99)
     return Thresholds(
         direct=direct,
         direct_unknown_language=round(1 - (1 - direct) / 5, 4),
-        marketing_scam=max(0.9, _threshold(unseen, lambda judgement: judgement.scam, strict)),
-        reply_scam=max(0.9, _threshold(unseen, lambda judgement: judgement.scam, strict)),
-        reply_promotional=max(
-            0.97, _threshold(unseen, lambda judgement: judgement.promotional, strict)
-        ),
+        marketing_scam=scam,
+        reply_scam=scam,
+        reply_promotional=blatant,
         template=direct,
-        template_review=min(
-            direct, _threshold(unseen, lambda judgement: judgement.unwanted, _REVIEW_TARGET)
-        ),
+        template_review=_threshold(unseen, attrgetter("unwanted"), REVIEW_TARGET, 0.5, direct),
     )
 
 
-def _threshold(unseen: Sequence[Judged], of: Callable[[Judgement], float], target: float) -> float:
+def _threshold(
+    unseen: Sequence[Judged],
+    of: Callable[[Judgement], float],
+    target: float,
+    least: float,
+    most: float,
+) -> float:
     """The least probability, in hundredths, that at most `target` of the innocent reach."""
     innocent: dict[str, list[float]] = {}
     for item in unseen:
         if item.innocent:
             innocent.setdefault(item.language, []).append(of(item.judgement))
     worst = max(float(np.quantile(scores, 1 - target)) for scores in innocent.values())
-    return min(ceil(worst * 100 + 0.5) / 100, 0.99)
+    return min(max(ceil(worst * 100 + 0.5) / 100, least), most)
 
 
 def _features_of(features: MessageFeatures, texts: Sequence[str]) -> csr_matrix:

@@ -1,10 +1,9 @@
 """Turns the patterns into messages: seeded, even over the patterns, with hard pairs and with the
 variation of real writing.
 
-Two kinds of messages are put together from several patterns: innocent ones that follow one another,
-as in longer messages, and *hard pairs*: a notice, and the same notice with an offer appended, which
-is an advertisement. All patterns of such a message come from the same fold, so that no fold has
-seen half of another's message.
+Worth most are *hard pairs*: a notice, and the same notice with an offer appended, which is an
+advertisement. Both patterns of such a message come from the same fold, so that no fold has seen
+half of another's message.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +22,8 @@ TEXT_LENGTH_MAX = 640
 class Shares:
     """How many messages are made: for each pattern, and put together from several."""
 
-    from_pattern: int = 6
+    from_pattern: int = 5
     hard_pairs: float = 0.35  # appended offers, as a share of the notices
-    chained: float = 0.3  # innocent messages made of two or three patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +55,11 @@ def expand(seed: int = 1, shares: Shares | None = None, root: Path = CORPUS) -> 
 
 
 def _of_language(language: Language, random: Random, shares: Shares) -> Iterator[Message]:
-    by_fold = {label: _by_fold(language.patterns[label]) for label in LABELS}
     offers = _by_fold(language.offers)
     for label in LABELS:
         for pattern in language.patterns[label]:
             for _ in range(shares.from_pattern):
                 text = _filled(pattern, language, random)
-                if label in ("transactional", "personal") and random.random() < shares.chained:
-                    text = _chained(text, by_fold[label][pattern.fold], language, random)
                 yield _message(text, pattern, label, language, random)
     for pattern in language.patterns["transactional"]:
         if not offers[pattern.fold]:
@@ -72,7 +67,7 @@ def _of_language(language: Language, random: Random, shares: Shares) -> Iterator
         for _ in range(_rounded(shares.hard_pairs * shares.from_pattern, random)):
             notice = _filled(pattern, language, random)
             offer = _filled(random.choice(offers[pattern.fold]), language, random)
-            yield _message(_joined(notice, offer, random), pattern, "promotional", language, random)
+            yield _message(joined(notice, offer, random), pattern, "promotional", language, random)
     for pattern in language.offers:
         for _ in range(shares.from_pattern):
             yield _message(
@@ -96,13 +91,8 @@ def _filled(pattern: Pattern, language: Language, random: Random) -> str:
     return fill(text, language.slots, random)
 
 
-def _chained(text: str, others: Sequence[Pattern], language: Language, random: Random) -> str:
-    for _ in range(random.choice((1, 1, 2))):
-        text = _joined(text, _filled(random.choice(others), language, random), random)
-    return text
-
-
-def _joined(first: str, second: str, random: Random) -> str:
+def joined(first: str, second: str, random: Random) -> str:
+    """One text behind another, as people put them."""
     if first and first[-1] not in ".!?؟…":
         return first + random.choice((". ", ". ", "\n", " ", " - ")) + second
     return first + random.choice((" ", " ", "\n")) + second
