@@ -13,8 +13,11 @@ from services.kit.clock import ManualClock
 from services.kit.database import Database
 from services.kit.migrate import migrate
 from services.kit.pairwise import PairwiseIds
+from services.local.nats import Nats
 from tests.ends.edge.desk import Desk
+from tests.ends.edge.house import House, edge_settings, running_edge
 from tests.ends.fakes.identity import FakeIdentity
+from tests.ends.fakes.town import Town
 from tests.ends.handset import NOW, Handset
 from tests.fixtures.postgres import PostgresForTests
 
@@ -60,3 +63,21 @@ def new_handset(tmp_path: Path, identity: FakeIdentity) -> Iterator[Callable[...
 def handset(new_handset: Callable[..., Handset]) -> Handset:
     """The device of somebody."""
     return new_handset()
+
+
+@pytest.fixture
+async def house(
+    town: Town, postgres: PostgresForTests, nats_server: Nats, tmp_path: Path
+) -> AsyncIterator[House]:
+    """A running edge of the test's own, in its own town."""
+    url = await postgres.create_database("edge")
+    async with running_edge(town, edge_settings(town, url, nats_server, tmp_path)) as house:
+        yield house
+
+
+@pytest.fixture
+def townsman(town: Town, tmp_path: Path) -> Iterator[Handset]:
+    """The device of somebody whom the town's identity knows."""
+    handset = Handset(tmp_path, town.identity)
+    yield handset
+    handset.store.close()

@@ -6,7 +6,7 @@
     4. seal        for each device; the ratchet's state is stored before anything leaves
     5. dispatch    messaging's promise: from here on the message is on its way
 
-Steps 1 to 3 run for a few batches at once; 4 and 5 for one batch after the other, because the order
+Steps 1 to 3 may run for several batches at once; 4 and 5 for one after the other, because the order
 of sealing has to be the order of delivery. Wherever it stops, the same message sent again picks the
 road up: policy and messaging answer a repetition with their first answer.
 """
