@@ -26,8 +26,8 @@ def interruptible(on_first: Callable[[], None], on_second: Callable[[], None]) -
             on_second()
             return
         already = True
-        on_first()
         task.cancel()
+        on_first()
 
     for each in _SIGNALS:
         loop.add_signal_handler(each, interrupted)

@@ -2,12 +2,22 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-console = Console(highlight=False)
+
+class _PatientConsole(Console):
+    """Goes on when its terminal is gone: what was started is still to be stopped in order."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with suppress(OSError):
+            super().print(*objects, **options)
+
+
+console = _PatientConsole(highlight=False)
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_red", "bright_cyan")
 _NAME_WIDTH = 10

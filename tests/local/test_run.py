@@ -48,6 +48,18 @@ async def test_ctrl_c_stops_everything_in_order(state: Path) -> None:
     assert "database system is shut down" in (state / "logs" / "postgres.log").read_text()
 
 
+async def test_it_stops_in_order_when_its_terminal_is_gone(state: Path) -> None:
+    run = await start_run(state)
+    children = psutil.Process(run.pid).children(recursive=True)
+    # Closes our end of the pipe: whatever is printed from now on fails.
+    run._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    run.send_signal(signal.SIGINT)
+    async with asyncio.timeout(20):
+        await run.wait()
+    await eventually(lambda: not any(is_alive(child) for child in children), seconds=5)
+    assert "database system is shut down" in (state / "logs" / "postgres.log").read_text()
+
+
 async def test_a_second_ctrl_c_kills_and_leaves_nothing(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
