@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from hudhud.messaging.v1 import message_pb2
 from hudhud.messaging.v1 import messaging_service_pb2 as pb
 from services.kit.clock import new_id
 from services.local.nats import Nats
@@ -51,6 +52,8 @@ class World:
         self.stranger_saw: list[Any] = []
         # Whose each envelope is that was ever seen; those of edges are numbered apart.
         self.owners: dict[int, UUID] = {}
+        # Whether an end finds a message right; once and for all.
+        self.minds: dict[tuple[UUID, str], bool] = {}
         self._nats_lock = asyncio.Lock()
 
     # --- Replicas ---------------------------------------------------------------------------------
@@ -179,34 +182,35 @@ class World:
                         key = unconfirmed.pop(envelope_id)
                         if person is not None:
                             self.delivered.setdefault(key, self.house.clock.now())
-                acks, reads = [], []
+                acks = pb.Acks()
                 for envelope in frame.envelopes:
                     key = (UUID(envelope.business_id), UUID(envelope.message_id))
                     self.owners[envelope.envelope_id if person else -envelope.envelope_id] = end_id
                     if person is not None and key in self.items and self.items[key][1] != person:
                         self.stranger_saw.append(envelope)
-                    fate = self.chance.random()
-                    if fate < 0.75:
-                        acks.append(pb.Ack(envelope_id=envelope.envelope_id, disposition=DELIVERED))
+                    if self._acks(acks, envelope, end_id):
                         unconfirmed[envelope.envelope_id] = key
-                        if fate < 0.3:
-                            reads.append(
-                                pb.ReadReceipt(
-                                    business_id=envelope.business_id,
-                                    message_id=envelope.message_id,
-                                )
-                            )
-                    elif fate < 0.9:
-                        acks.append(pb.Ack(envelope_id=envelope.envelope_id, disposition=REFUSED))
-                    if fate < 0.1:
-                        # What is not its own: another end's, or nobody's.
-                        others = [one for one, owner in self.owners.items() if owner != end_id]
-                        strange = self.chance.choice([*others, -1])
-                        acks.append(pb.Ack(envelope_id=strange, disposition=REFUSED))
-                if acks or reads:
-                    self.chance.shuffle(acks)
-                    request = pb.AttachRequest(acks=pb.Acks(acks=acks, reads=reads))
-                    await stream.write(request)
+                if acks.acks or acks.reads:
+                    await stream.write(pb.AttachRequest(acks=acks))
+
+    def _acks(self, acks: pb.Acks, envelope: message_pb2.Envelope, end_id: UUID) -> bool:
+        """Add what this end says of an envelope; return whether it says that it has it.
+
+        It may be silent and see the envelope again, but it never says two things about one message.
+        """
+        mind = self.minds.setdefault((end_id, envelope.message_id), self.chance.random() < 0.8)
+        if self.chance.random() < 0.1:
+            return False
+        disposition = DELIVERED if mind else REFUSED
+        acks.acks.add(envelope_id=envelope.envelope_id, disposition=disposition)
+        if mind and self.chance.random() < 0.4:
+            acks.reads.add(business_id=envelope.business_id, message_id=envelope.message_id)
+        if self.chance.random() < 0.1:
+            # What is not its own: another end's, or nobody's.
+            others = [one for one, owner in self.owners.items() if owner != end_id]
+            strange = self.chance.choice([*others, -1])
+            acks.acks.add(envelope_id=strange, disposition=REFUSED)
+        return mind
 
     async def write_back(self) -> None:
         """Let a person write to a business."""
