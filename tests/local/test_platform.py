@@ -97,8 +97,10 @@ async def test_a_port_that_is_taken_at_the_last_moment_is_replaced_too(
     with socket.create_server((HOST, 0)) as stranger:
         wanted = stranger.getsockname()[1]
         # The port looks free when it is chosen, once.
-        looks = iter([True])
-        monkeypatch.setattr(ports, "_is_free", lambda port: next(looks, port != wanted))
+        looks, is_free = iter([True]), ports._is_free
+        monkeypatch.setattr(
+            ports, "_is_free", lambda port: next(looks, False) if port == wanted else is_free(port)
+        )
         billing = Service("billing", "tests.local.stand_in", wanted, 0)
         async with LocalPlatform(state, services=(billing,)) as platform:
             assert platform.internal_address("billing") != f"{HOST}:{wanted}"

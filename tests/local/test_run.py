@@ -1,6 +1,8 @@
 """`hudhud run` as a person meets it: addresses, Ctrl-C, a second Ctrl-C, a second run."""
 
 import asyncio
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -49,10 +51,16 @@ async def test_ctrl_c_stops_everything_in_order(state: Path) -> None:
 
 
 async def test_it_stops_in_order_when_its_terminal_is_gone(state: Path) -> None:
-    run = await start_run(state)
+    ours, theirs = pty.openpty()
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RUN, str(state), stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    printed = b""
+    while b"Logs are in" not in printed:
+        printed += await asyncio.to_thread(os.read, ours, 4096)
     children = psutil.Process(run.pid).children(recursive=True)
-    # Closes our end of the pipe: whatever is printed from now on fails.
-    run._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    os.close(ours)  # Whatever is printed from now on fails.
     run.send_signal(signal.SIGINT)
     async with asyncio.timeout(20):
         await run.wait()
