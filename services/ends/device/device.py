@@ -158,7 +158,9 @@ class Device:
                 business_id=business_id, end_ids=list(wanted)
             )
         )
-        return [bundle for bundle in response.bundles if bundle.end == wanted[bundle.end.end_id]]
+        return [
+            bundle for bundle in response.bundles if bundle.end == wanted.get(bundle.end.end_id)
+        ]
 
     def _seal_and_store(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hudhud.messaging.v1 import messaging_service_pb2
 from services.kit.client import Stream
+
+ACKS_AT_A_TIME: Final = 256
 
 
 class MailboxStream:
@@ -31,7 +33,9 @@ class MailboxStream:
 
     async def acknowledge(self, acks: Sequence[messaging_service_pb2.Ack]) -> None:
         """What became of envelopes."""
-        await self._write(acks=messaging_service_pb2.Acks(acks=acks))
+        for start in range(0, len(acks), ACKS_AT_A_TIME):
+            some = acks[start : start + ACKS_AT_A_TIME]
+            await self._write(acks=messaging_service_pb2.Acks(acks=some))
 
     async def tell_reads(self, reads: Sequence[tuple[str, str]]) -> None:
         """The person has seen these (business_id, message_id)."""

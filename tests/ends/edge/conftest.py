@@ -12,7 +12,6 @@ from services.ends.edge.vault import Vault
 from services.kit.clock import ManualClock
 from services.kit.database import Database
 from services.kit.migrate import migrate
-from services.kit.pairwise import PairwiseIds
 from services.local.nats import Nats
 from tests.ends.edge.desk import Desk
 from tests.ends.edge.house import House, edge_settings, running_edge
@@ -29,12 +28,6 @@ async def edge_database(postgres: PostgresForTests) -> AsyncIterator[Database]:
     await migrate(database, "services.ends.edge")
     yield database
     await database.close()
-
-
-@pytest.fixture
-def identity() -> FakeIdentity:
-    """An identity that knows nobody yet."""
-    return FakeIdentity(PairwiseIds(secrets.token_bytes(32)))
 
 
 @pytest.fixture

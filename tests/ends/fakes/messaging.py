@@ -32,6 +32,8 @@ class FakeMessagingServicer(MessagingServiceServicer):
         self.refused_messages: dict[str, Refusal] = {}
         self.may_accept = asyncio.Event()
         self.may_accept.set()
+        self.confirms = True
+        self.refused_submissions: Refusal | None = None
         self.submitted: list[pb.SubmitItem] = []
         self.acks: list[tuple[str, pb.Ack]] = []  # (message_id, ack), of both sides' ends
         self.reads: list[str] = []
@@ -109,6 +111,9 @@ class FakeMessagingServicer(MessagingServiceServicer):
         assert caller.person_id is not None
         response = pb.SubmitMessagesResponse()
         for item in request.items:
+            if self.refused_submissions is not None:
+                response.outcomes.add(refusal=self.refused_submissions.to_proto())
+                continue
             contact_id = self._pairwise.seal(
                 UUID(item.business_id), caller.person_id, caller.country
             )
@@ -170,6 +175,8 @@ class FakeMessagingServicer(MessagingServiceServicer):
                         self.acks.append((envelope.message_id, ack))
                 self.reads.extend(read.message_id for read in frame.acks.reads)
                 self._changed.notify_all()
+            if not self.confirms:
+                continue
             await context.write(
                 pb.AttachResponse(
                     confirmed_envelope_ids=[ack.envelope_id for ack in frame.acks.acks],
