@@ -63,7 +63,7 @@ $(shell [ -x $(BIN)/python ] || rm -f .venv/.complete)
 	@$(call launcher,hudhud,services.local.cli); $(call launcher,hudhud-ml,ml.cli)
 	@touch $@
 
-# A folder is older than the proto that came or went in it, which is how a removal is noticed.
+# A folder's time changes when a proto comes or goes in it, which is how a removal is noticed.
 .PHONY: stubs
 stubs: build/stubs/.complete  ## build the Python stubs of the protos
 
