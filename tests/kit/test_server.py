@@ -206,7 +206,7 @@ async def test_a_refusal_arrives_whole(probe: Probe) -> None:
     refusal = await refusal_of(edge.Act(pb.ActRequest(text="refuse")))
     assert refusal.has(ProbeReasons.REFUSED)
     assert refusal.metadata == {"key": "value"}
-    assert refusal.message == ProbeReasons.REFUSED.description
+    assert refusal.message == "It was to be refused. Ask nicely."
 
 
 async def test_violations_name_their_fields(probe: Probe) -> None:
