@@ -43,6 +43,9 @@ async def test_what_was_not_confirmed_is_told_on_the_next_stream(
     town.messaging.confirms = False
     ids = await receive(owner, pen, 2)
     await owner.until(lambda: set(town.messaging.reads) == set(ids))
+    ids += await receive(owner, pen, 1)
+    await owner.until(lambda: set(town.messaging.reads) == set(ids))
+    assert len(town.messaging.reads) == len(ids), "on one stream each is told once"
     town.messaging.reads.clear()
     town.messaging.confirms = True
     await town.messaging.break_streams()

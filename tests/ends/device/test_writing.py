@@ -172,7 +172,11 @@ async def test_keys_that_are_not_the_edges_begin_nothing(
     edge = town.identity.edges[pen.business_id]
     stranger = town.identity.edges[impostor.business_id]
     claim = edge.claim
-    for lie in (stranger.claim, lambda: with_foreign_key(claim(), stranger.claim())):
+    for lie in (
+        stranger.claim,
+        lambda: with_foreign_key(claim(), stranger.claim()),
+        lambda: in_the_name_of(edge.end_id, stranger.claim()),
+    ):
         monkeypatch.setattr(edge, "claim", lie)
         with pytest.raises(Refusal) as refused:
             await owner.device.reply(pen.business_id, "hello?")
@@ -185,6 +189,12 @@ def with_foreign_key(
 ) -> device_pb2.KeyBundle:
     """A bundle whose session key another end signed."""
     bundle.session_key.CopyFrom(other.session_key)
+    return bundle
+
+
+def in_the_name_of(end_id: str, bundle: device_pb2.KeyBundle) -> device_pb2.KeyBundle:
+    """A sound bundle that says it is another end's."""
+    bundle.end.end_id = end_id
     return bundle
 
 

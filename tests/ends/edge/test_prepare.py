@@ -130,6 +130,16 @@ async def test_the_commitment_is_to_the_content_and_the_same_again(house: House)
         assert (await house.prepare(other)).franking_key != first.franking_key
 
 
+def test_the_order_of_parameters_makes_no_other_message() -> None:
+    names = [f"p{number}" for number in range(32)]
+    wording = Wording("t", (), frozenset(names), ())
+    contents = {
+        fill_in(wording, TemplateCall("many", "en", dict.fromkeys(order, "x")), "")
+        for order in (names, names[::-1], sorted(names, key=hash))
+    }
+    assert len(contents) == 1
+
+
 async def test_a_template_is_rendered_in_the_same_bytes_every_time(house: House) -> None:
     first = await house.prepare(TEMPLATE)
     turned = TemplateCall("receipt", "ar", dict(reversed(CALL.parameters.items())))

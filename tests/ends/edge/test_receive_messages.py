@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from services.ends.edge.domain import Incoming
 from services.ends.edge.opening import Opening
 from services.ends.edge.store import Store, VersionConflict
 from services.ends.sealing import envelopes
+from services.ends.sealing.sessions import SessionError
 from services.kit.errors import Refusal
 from tests.ends.edge.desk import Desk
 from tests.ends.edge.mailbox import Mailbox, receive, receiver
@@ -102,6 +103,39 @@ async def test_two_replicas_that_get_the_same_envelopes_tell_them_once(
         )
         assert all(set(acks.values()) == {""} for acks in outcomes)
     assert len(await texts(desk)) == 15
+
+
+async def test_what_another_replica_opened_a_moment_before_is_not_refused(
+    desk: Desk, handset: Handset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one looked before the other had stored it, and read the session after."""
+    written = [handset.write(desk.business_id, "one")]
+    await receive(desk, written)
+    late = desk.restart(replica="1")
+    known_events = late.store.known_events
+    looks = 0
+
+    async def look(keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        nonlocal looks
+        looks += 1
+        return set() if looks == 1 else await known_events(keys)
+
+    monkeypatch.setattr(late.store, "known_events", look)
+    assert await receive(late, written) == {written[0].envelope_id: ""}
+    assert looks == 2
+
+
+async def test_a_one_time_key_that_began_a_session_is_gone(desk: Desk, handset: Handset) -> None:
+    written = handset.write(desk.business_id, "one")
+    before = await desk.accounts.load(desk.business_id)
+    await receive(desk, [written])
+    after = await desk.accounts.load(desk.business_id)
+    assert before is not None
+    assert after is not None
+    sender_key = handset.end_keys.curve25519_key
+    before[0].accept_session(sender_key, written.ciphertext)
+    with pytest.raises(SessionError):
+        after[0].accept_session(sender_key, written.ciphertext)
 
 
 async def test_a_conflict_is_tried_again_from_what_is_stored(

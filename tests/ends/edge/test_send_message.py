@@ -135,6 +135,26 @@ async def test_a_peer_that_is_away_is_said_to_be_and_the_same_message_succeeds_l
     assert opened(house, townsman, business_id) == ["In the end."]
 
 
+async def test_after_a_dispatch_that_nobody_answered_sessions_are_begun_anew(
+    house: House, townsman: Handset
+) -> None:
+    """What was sealed may still reach messaging, after what is sealed from now on."""
+    business_id = str(uuid4())
+    stub = await house.business(business_id)
+    await send(stub, direct(townsman, "Before."))
+    house.town.messaging.troubles.lost_answers["AcceptMessages"] = 10
+    with pytest.raises(Refusal):
+        await send(stub, direct(townsman, "Accepted, but nobody knows."))
+    house.town.messaging.troubles.lost_answers.clear()
+    await send(stub, direct(townsman, "After."))
+    assert house.town.identity.troubles.calls["ClaimKeyBundles"] == 2
+    assert opened(house, townsman, business_id) == [
+        "Before.",
+        "Accepted, but nobody knows.",
+        "After.",
+    ]
+
+
 async def test_an_answer_of_messaging_that_was_lost_is_had_again_by_itself(
     house: House, townsman: Handset
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,10 +13,14 @@ import pytest
 
 from hudhud.edge.v1 import edge_service_pb2 as pb
 from hudhud.messaging.v1 import message_pb2
+from services.ends.edge.actions.watch_events import WatchEvents
+from services.ends.edge.domain import NewEvent
 from services.kit.access import CallerKind
 from services.kit.errors import Refusal
 from services.local.nats import Nats
+from tests.ends.edge.desk import Desk
 from tests.ends.edge.house import House, edge_settings, running_edge
+from tests.ends.edge.mailbox import quiet_wakeups
 from tests.ends.handset import NOW, Handset
 from tests.fixtures.waiting import eventually
 
@@ -65,6 +70,21 @@ async def write(house: House, handset: Handset, business_id: str, text: str) -> 
 
 def texts(events: list[pb.Event]) -> list[tuple[int, str]]:
     return [(event.cursor, event.message_received.content.text.body) for event in events]
+
+
+@pytest.mark.parametrize("poll_seconds", [3600.0, 0.02])
+async def test_a_wake_up_wakes_and_a_lost_one_costs_a_poll(desk: Desk, poll_seconds: float) -> None:
+    wakeups = quiet_wakeups(desk.clock)
+    watch = WatchEvents(desk.store, wakeups, poll_seconds=poll_seconds)
+    async with aclosing(watch(desk.business_id, 0)) as batches:
+        for number in range(1, 4):
+            reading = asyncio.ensure_future(anext(batches))
+            await desk.store.add_events([NewEvent(desk.business_id, f"{number}", b"x")], NOW)
+            if poll_seconds > 1:
+                await asyncio.sleep(0)
+                wakeups.wake([desk.business_id])
+            async with asyncio.timeout(20):
+                assert [event.cursor for event in await reading] == [number]
 
 
 async def test_what_people_write_is_told_as_it_comes(

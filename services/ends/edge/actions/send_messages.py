@@ -73,7 +73,7 @@ class SendMessages:
         self._sessions = sessions
         self._messaging = messaging
         self._clock = clock
-        self._screening: Coalescer[Outgoing, Outcome] = Coalescer(
+        self._screening: Coalescer[Outgoing, _Cleared | Stopped] = Coalescer(
             self._screen, items_max=batch_items_max, in_flight_max=screenings_in_flight_max
         )
         self._dispatching: Coalescer[_Cleared, Outcome] = Coalescer(
@@ -86,43 +86,26 @@ class SendMessages:
 
     async def __call__(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
         """What became of each message; a Refusal (or a fault) stands in the list, not raised."""
-        return await self._screening.submit_many(messages)
+        screened = await self._screening.submit_many(messages)
+        cleared = [result for result in screened if isinstance(result, _Cleared)]
+        sent = iter(await self._dispatching.submit_many(cleared))
+        return [next(sent) if isinstance(result, _Cleared) else result for result in screened]
 
     async def close(self) -> None:
         """Finishes what is under way and takes no more."""
         await self._screening.close()
         await self._dispatching.close()
 
-    async def _screen(self, messages: list[Outgoing]) -> list[Outcome | Exception]:
-        outcomes: list[Outcome | Exception | None] = [None] * len(messages)
-        ready: list[tuple[int, Prepared]] = []
-        for position, item in enumerate(await self._preparer.prepare(messages)):
-            if isinstance(item, Refusal):
-                outcomes[position] = item
-            else:
-                ready.append((position, item))
+    async def _screen(self, messages: list[Outgoing]) -> list[_Cleared | Stopped | Exception]:
+        prepared = await self._preparer.prepare(messages)
+        ready = [item for item in prepared if isinstance(item, Prepared)]
+        judged = iter(await self._judge(ready))
+        return [next(judged) if isinstance(item, Prepared) else item for item in prepared]
 
-        cleared: list[tuple[int, _Cleared]] = []
-        for (position, item), verdict in zip(ready, await self._judge(ready), strict=True):
-            if isinstance(verdict, _Cleared):
-                cleared.append((position, verdict))
-            elif isinstance(verdict, BlockedBy):
-                outcomes[position] = Stopped(item.message_id, item.contact_id, verdict)
-            else:
-                outcomes[position] = verdict
-
-        sent = await self._dispatching.submit_many([item for _, item in cleared])
-        for (position, _), outcome in zip(cleared, sent, strict=True):
-            outcomes[position] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
-
-    async def _judge(
-        self, ready: Sequence[tuple[int, Prepared]]
-    ) -> list[_Cleared | BlockedBy | Refusal]:
+    async def _judge(self, messages: Sequence[Prepared]) -> list[_Cleared | Stopped | Refusal]:
         """Policy's verdict on each message and, if that lets it pass, whether a device is there."""
-        if not ready:
+        if not messages:
             return []
-        messages = [message for _, message in ready]
         verdicts, devices = await asyncio.gather(
             self._policy.screen(messages),
             self._contacts.devices(
@@ -170,8 +153,10 @@ def _judged(
     message: Prepared,
     verdict: Clearance | BlockedBy | Refusal,
     devices: list[EndKeys] | Refusal,
-) -> _Cleared | BlockedBy | Refusal:
-    if not isinstance(verdict, Clearance):
+) -> _Cleared | Stopped | Refusal:
+    if isinstance(verdict, BlockedBy):
+        return Stopped(message.message_id, message.contact_id, verdict)
+    if isinstance(verdict, Refusal):
         return verdict
     if isinstance(devices, Refusal):
         return devices
