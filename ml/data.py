@@ -18,7 +18,6 @@ LABEL_MEANINGS = {
     "other_spam": ("promotional", "scam"),
     "unknown_ham": ("transactional", "personal"),
 }
-UNWANTED_LABELS = frozenset({"promotional", "scam", "other_spam"})
 
 
 @dataclass(frozen=True, slots=True)

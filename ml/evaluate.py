@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
 
-from ml.data import UNWANTED_LABELS, Row
+from ml.data import Row
 from ml.judge import Judge
 from ml.judgement import Judgement
 from ml.thresholds import Thresholds
@@ -41,11 +41,6 @@ class Judged:
     label: str
     source: str
     judgement: Judgement
-
-    @property
-    def innocent(self) -> bool:
-        """Whether stopping it would be a mistake."""
-        return self.label not in UNWANTED_LABELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 
 from ml.corpus.expand import Message, joined
 from ml.data import LABEL_MEANINGS, Row
-from ml.judgement import LABELS
+from ml.judgement import INNOCENT, LABELS
 from ml.parts import parts
-
-_INNOCENT = ("transactional", "personal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def from_corpus(messages: Sequence[Message], joined_share: float, seed: int) -> 
     examples = []
     for message in messages:
         texts = [message.text]
-        if message.label in _INNOCENT:
+        if message.label in INNOCENT:
             cut = parts(message.text)
             texts += [message.text[start:end] for start, end in cut] if len(cut) > 1 else []
             if random.random() < joined_share:

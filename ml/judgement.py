@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 UNKNOWN_LANGUAGE = "und"  # as ISO 639-2 calls it
-LABELS = ("promotional", "scam", "transactional", "personal")
+INNOCENT = ("transactional", "personal")
+LABELS = ("promotional", "scam", *INNOCENT)
 
 
 class Abstention(StrEnum):

@@ -7,10 +7,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ml.judgement import Explanation
+from ml.judgement import INNOCENT, Explanation
 from ml.thresholds import Thresholds
 
-INNOCENT = ("transactional", "personal", "unknown_ham")
+_INNOCENT = (*INNOCENT, "unknown_ham")
 LIMIT = 0.01
 
 
@@ -33,7 +33,7 @@ def metrics(rows: Sequence[dict[str, Any]], title: str) -> Table:
 
 def too_much(row: dict[str, Any]) -> bool:
     """Whether a measured share of innocent messages stopped is over the limit."""
-    return row["label"] in INNOCENT and float(row["share"]) >= LIMIT
+    return row["label"] in _INNOCENT and float(row["share"]) >= LIMIT
 
 
 def explanation(text: str, explained: Explanation, thresholds: Thresholds) -> Group:

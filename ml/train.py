@@ -7,6 +7,7 @@ thresholds. Then it is fitted on everything.
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -30,11 +31,12 @@ from ml.evaluate import Asked, Judged, judge_all, measure
 from ml.examples import Example, from_corpus, from_rows, weights
 from ml.features import MessageFeatures
 from ml.judge import Judge
-from ml.judgement import LABELS, Judgement
+from ml.judgement import INNOCENT, LABELS, UNKNOWN_LANGUAGE, Judgement
 from ml.release import recipe_digest
 from ml.thresholds import Thresholds
 
 FALSE_POSITIVE_TARGET = 0.008  # of innocent messages of any language, in unseen patterns
+INNOCENT_MIN = 400  # a language with fewer of them is measured together with others like it
 REVIEW_TARGET = 0.03  # of the same, in wordings that a person then looks at
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
@@ -159,11 +161,13 @@ def _threshold(
     most: float,
 ) -> float:
     """The least probability, in hundredths, that at most `target` of the innocent reach."""
-    innocent: dict[str, list[float]] = {}
-    for item in unseen:
-        if item.innocent:
-            innocent.setdefault(item.language, []).append(of(item.judgement))
-    worst = max(float(np.quantile(scores, 1 - target)) for scores in innocent.values())
+    innocent = [item for item in unseen if item.label in INNOCENT]
+    sizes = Counter(item.language for item in innocent)
+    scores: dict[str, list[float]] = {}
+    for item in innocent:
+        language = item.language if sizes[item.language] >= INNOCENT_MIN else UNKNOWN_LANGUAGE
+        scores.setdefault(language, []).append(of(item.judgement))
+    worst = max(float(np.quantile(found, 1 - target)) for found in scores.values())
     return min(max(ceil(worst * 100 + 0.5) / 100, least), most)
 
 

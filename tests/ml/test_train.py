@@ -77,3 +77,12 @@ def test_thresholds_hold_the_worst_language_down() -> None:
 )
 def test_intervals_are_wilsons(stopped: int, count: int, low: float, high: float) -> None:
     assert interval(stopped, count) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_a_language_with_few_messages_does_not_set_the_thresholds_alone() -> None:
+    judged = [_judged("en", "personal", at / 1000) for at in range(600)]
+    judged += [_judged("ar", "personal", at / 1000) for at in range(600)]
+    few = [_judged(f"x{at % 9}", "personal", 0.97 if at == 0 else 0.1) for at in range(300)]
+    uncertain = [_judged("en", "unknown_ham", 0.97) for _ in range(50)]
+
+    assert choose_thresholds([*judged, *few, *uncertain]) == choose_thresholds(judged)
