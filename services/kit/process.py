@@ -86,9 +86,11 @@ async def serve(
         async with app(settings) as service:
             await server.serve(service)
             tasks = [asyncio.ensure_future(kept_running(work)) for work in service.background]
-            # What is there now stays: the collector need not look at it again and again.
+            # What is there now stays: the collector need not look at it again and again. Nor need
+            # it look so often: a batch makes thousands of objects that die with it.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(20_000, 50, 100)
             log.info("serving", extra=addresses)
             ready.set()
             await stop.wait()

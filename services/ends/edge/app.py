@@ -96,7 +96,7 @@ async def app(settings: EdgeSettings, clock: Clock | None = None) -> AsyncIterat
             messaging_client,
             clock,
             batch_items_max=settings.edge_batch_items_max,
-            screenings_in_flight_max=settings.edge_screenings_in_flight_max,
+            batches_in_flight_max=settings.edge_batches_in_flight_max,
         )
         stack.push_async_callback(send.close)
         receive = ReceiveMessages(store, accounts, contacts, sessions, vault, wakeups, clock)

@@ -65,7 +65,7 @@ class SendMessages:
         clock: Clock,
         *,
         batch_items_max: int,
-        screenings_in_flight_max: int,
+        batches_in_flight_max: int,
     ) -> None:
         self._preparer = preparer
         self._contacts = contacts
@@ -73,8 +73,8 @@ class SendMessages:
         self._sessions = sessions
         self._messaging = messaging
         self._clock = clock
-        self._screening: Coalescer[Outgoing, _Cleared | Stopped] = Coalescer(
-            self._screen, items_max=batch_items_max, in_flight_max=screenings_in_flight_max
+        self._sending: Coalescer[Outgoing, Outcome] = Coalescer(
+            self._send, items_max=batch_items_max, in_flight_max=batches_in_flight_max
         )
         self._dispatching: Coalescer[_Cleared, Outcome] = Coalescer(
             self._dispatch,
@@ -86,21 +86,23 @@ class SendMessages:
 
     async def __call__(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
         """What became of each message; a Refusal (or a fault) stands in the list, not raised."""
-        screened = await self._screening.submit_many(messages)
-        cleared = [result for result in screened if isinstance(result, _Cleared)]
-        sent = iter(await self._dispatching.submit_many(cleared))
-        return [next(sent) if isinstance(result, _Cleared) else result for result in screened]
+        return await self._sending.submit_many(messages)
 
     async def close(self) -> None:
         """Finishes what is under way and takes no more."""
-        await self._screening.close()
+        await self._sending.close()
         await self._dispatching.close()
 
-    async def _screen(self, messages: list[Outgoing]) -> list[_Cleared | Stopped | Exception]:
+    async def _send(self, messages: list[Outgoing]) -> list[Outcome | Exception]:
         prepared = await self._preparer.prepare(messages)
-        ready = [item for item in prepared if isinstance(item, Prepared)]
-        judged = iter(await self._judge(ready))
-        return [next(judged) if isinstance(item, Prepared) else item for item in prepared]
+        judged = iter(await self._judge([item for item in prepared if isinstance(item, Prepared)]))
+        screened = [next(judged) if isinstance(item, Prepared) else item for item in prepared]
+        sent = iter(
+            await self._dispatching.submit_many(
+                [result for result in screened if isinstance(result, _Cleared)]
+            )
+        )
+        return [next(sent) if isinstance(result, _Cleared) else result for result in screened]
 
     async def _judge(self, messages: Sequence[Prepared]) -> list[_Cleared | Stopped | Refusal]:
         """Policy's verdict on each message and, if that lets it pass, whether a device is there."""
