@@ -15,7 +15,7 @@ from services.ends.edge.accounts import Accounts
 from services.ends.edge.domain import EndKeys, Sealed
 from services.ends.edge.errors import EdgeReasons
 from services.ends.edge.ports import Identity
-from services.ends.edge.store import SessionKey, Store, StoredSession, Use
+from services.ends.edge.store import Store, StoredSession, Use
 from services.ends.edge.vault import Vault
 from services.ends.sealing.sessions import MESSAGE_GAP_MAX, Session
 from services.kit.clock import Clock
@@ -79,7 +79,7 @@ class SessionBook:
         self._vault = vault
         self._clock = clock
         self._open: dict[DeviceKey, _Open] = {}  # The one used last comes last.
-        self._to_retire: set[SessionKey] = set()
+        self._to_retire: set[DeviceKey] = set()
         self._claim_from = float("-inf")
 
     async def seal(self, requests: Sequence[SealRequest]) -> list[tuple[Sealed, ...] | Refusal]:
@@ -110,17 +110,14 @@ class SessionBook:
         for key in keys:
             self._open.pop(key, None)
 
-    def retire(self, requests: Iterable[SealRequest]) -> None:
+    def retire(self, requests: Sequence[SealRequest]) -> None:
         """Begins new sessions with these devices the next time.
 
         For when nobody knows which of the last batch reached messaging, or will: sealing on in the
         same sessions could put later messages before earlier ones.
         """
-        for request in requests:
-            for device in request.devices:
-                entry = self._open.pop((request.business_id, device.end_id), None)
-                if entry is not None:
-                    self._to_retire.add(entry.stored.key)
+        self._to_retire.update(_by_device(requests))
+        self.forget(self._to_retire)
 
     async def _retire(self) -> None:
         if self._to_retire:

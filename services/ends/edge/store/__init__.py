@@ -87,13 +87,15 @@ class Store:
 
         return await self._database.run("save_sealed", save)
 
-    async def retire_sessions(self, keys: Iterable[SessionKey], time: datetime) -> None:
-        """Seals nothing with these sessions any more; they still open what was sealed for them."""
+    async def retire_sessions(self, ends: Iterable[tuple[str, str]], time: datetime) -> None:
+        """Seals nothing in this replica's sessions with these (business_id, end_id) any more; they
+        still open what was sealed for them.
+        """
         async with self._database.connection("retire_sessions") as connection:
-            await sessions.retire(connection, keys, time)
+            await sessions.retire(connection, ends, self._replica, time)
 
     async def retire_contacts(self, contacts: Iterable[tuple[str, str]], time: datetime) -> None:
-        """The same for every session with these (business_id, contact_id)."""
+        """The same for every replica's sessions with these (business_id, contact_id)."""
         async with self._database.connection("retire_contacts") as connection:
             await sessions.retire_contacts(connection, contacts, time)
 

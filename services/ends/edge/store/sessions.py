@@ -121,15 +121,17 @@ async def save_opened(
         raise VersionConflict
 
 
-async def retire(connection: Connection, keys: Iterable[SessionKey], time: datetime) -> None:
-    """Seals nothing with these sessions any more."""
+async def retire(
+    connection: Connection, ends: Iterable[tuple[str, str]], replica: str, time: datetime
+) -> None:
+    """Seals nothing in the replica's sessions with these (business_id, end_id) any more."""
     await connection.execute(
         "UPDATE sessions SET retire_time = $4"
-        " FROM unnest($1::uuid[], $2::uuid[], $3::text[])"
-        "   AS gone (business_id, end_id, session_id)"
+        " FROM unnest($1::uuid[], $2::uuid[]) AS gone (business_id, end_id)"
         " WHERE sessions.business_id = gone.business_id AND sessions.end_id = gone.end_id"
-        "   AND sessions.session_id = gone.session_id AND retire_time IS NULL",
-        *_columns(keys, 3),
+        "   AND replica = $3 AND retire_time IS NULL",
+        *_columns(ends, 2),
+        replica,
         time,
     )
 
@@ -137,7 +139,7 @@ async def retire(connection: Connection, keys: Iterable[SessionKey], time: datet
 async def retire_contacts(
     connection: Connection, contacts: Iterable[tuple[str, str]], time: datetime
 ) -> None:
-    """The same for every session with these (business_id, contact_id)."""
+    """The same for every replica's sessions with these (business_id, contact_id)."""
     await connection.execute(
         "UPDATE sessions SET retire_time = $3"
         " FROM unnest($1::uuid[], $2::text[]) AS gone (business_id, contact_id)"
@@ -181,15 +183,7 @@ async def _insert(
         return []
     keys = _columns((use.session.key for use in new), 3)
     # A new session takes the place of the one that this replica sealed with so far.
-    await connection.execute(
-        "UPDATE sessions SET retire_time = $4"
-        " FROM unnest($1::uuid[], $2::uuid[]) AS new (business_id, end_id)"
-        " WHERE sessions.business_id = new.business_id AND sessions.end_id = new.end_id"
-        "   AND replica = $3 AND retire_time IS NULL",
-        *keys[:2],
-        replica,
-        time,
-    )
+    await retire(connection, (use.session.key[:2] for use in new), replica, time)
     return await connection.fetch(
         "INSERT INTO sessions (business_id, end_id, session_id, contact_id, replica, session,"
         "   unconfirmed_count, create_time)"
