@@ -226,7 +226,9 @@ def seconds_to_work(remaining: float) -> float:
 
 def _deadline_exceeded(method: str, seconds: float, error: TimeoutError) -> Refusal:
     """The refusal, with what the call was waiting for if a client of ours left a note."""
-    waiting = "; ".join(getattr(error.__cause__, "__notes__", ()))
+    # The cancellation behind a timeout is its cause, or before Python 3.11.4 only its context.
+    cancellation = error.__cause__ or error.__context__
+    waiting = "; ".join(getattr(cancellation, "__notes__", ()))
     return Refusal(
         CommonReasons.DEADLINE_EXCEEDED,
         f"{method} did not finish within {seconds:.3g} s" + (f": {waiting}." if waiting else "."),
