@@ -36,7 +36,8 @@ class Progress:
             self._start_times[name] = time.monotonic()
             self._status.update(f"{status.capitalize()} {name}")
             return
-        seconds = time.monotonic() - self._start_times.get(name, time.monotonic())
+        now = time.monotonic()
+        seconds = now - self._start_times.get(name, now)
         if status == "serving":
             console.print(f"  [green]✓[/] {name:{_NAME_WIDTH}} [dim]{seconds:5.1f} s[/]")
         else:
