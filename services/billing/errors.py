@@ -12,6 +12,7 @@ from services.billing.domain.rates import RateFault, RateFaultKind
 from services.billing.domain.reservations import (
     AlreadyOver,
     Denial,
+    Ended,
     IdReused,
     NoAccount,
     NoCredit,
@@ -69,6 +70,11 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         "The id was used for another message of this business.",
         "Mint a new UUID for a new message.",
     )
+    RESERVATION_ENDED = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "Money was held for this message before; that has ended, or ends too soon.",
+        "Send the message anew, under a new message_id.",
+    )
 
 
 def refusal_of(denial: Denial) -> Refusal:
@@ -99,6 +105,10 @@ def refusal_of(denial: Denial) -> Refusal:
         case IdReused(message_id):
             return Refusal(
                 BillingReasons.MESSAGE_ID_REUSED, metadata={"message_id": str(message_id)}
+            )
+        case Ended(message_id):
+            return Refusal(
+                BillingReasons.RESERVATION_ENDED, metadata={"message_id": str(message_id)}
             )
         case AlreadyOver(_):
             return rules.refusal([Violation("expire_time", "must be in the future")])

@@ -109,7 +109,10 @@ class Ledger:
         held = self.held.get(ask.message)
         if held is not None:
             same = (held.ask.category, held.ask.country) == (ask.category, ask.country)
-            return held.price if same else "MESSAGE_ID_REUSED"
+            if not same:
+                return "MESSAGE_ID_REUSED"
+            covered = self.now < held.ends and self.now + ask.seconds <= held.ends + 12 * 3600
+            return held.price if covered else "RESERVATION_ENDED"
         if business not in self.available:
             return "ACCOUNT_NOT_FOUND"
         if ask.category == "authentication":

@@ -114,9 +114,20 @@ async def test_the_same_message_again_gets_the_first_answer_again(business: Busi
     later = business.item(item.message_id, window_open=True, seconds=600)
     assert await business.reserve(later, item, business.item()) == [UNIT, UNIT, 2 * UNIT]
     await business.receipt("delivered", item.message_id)
-    business.house.clock.advance(3600)
     assert await business.reserve(item) == [UNIT]
     assert await business.entries(item.message_id) == [("RESERVATION", UNIT), ("CAPTURE", UNIT)]
+
+
+async def test_what_is_held_no_more_promises_nothing(business: Business) -> None:
+    item = business.item(seconds=60)
+    assert await business.reserve(item) == [UNIT]
+    # It would arrive, at the latest, when its money is held no more.
+    much_longer = business.item(item.message_id, seconds=60 + 12 * 3600 + 1)
+    assert await business.reserve(much_longer) == ["RESERVATION_ENDED"]
+    business.house.clock.advance(61)
+    again = business.item(item.message_id, seconds=60)
+    assert await business.reserve(again) == ["RESERVATION_ENDED"]
+    assert await business.entries(item.message_id) == [("RESERVATION", UNIT)]
 
 
 @pytest.mark.parametrize("change", [{"category": MARKETING}, {"country": "QA"}])

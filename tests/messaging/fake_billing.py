@@ -7,7 +7,7 @@ of the real one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from grpc import StatusCode
@@ -51,6 +51,8 @@ class FakeBilling:
                 request.destination_country,
             ):
                 return refused("MESSAGE_ID_REUSED", StatusCode.ALREADY_EXISTS)
+            if request.expire_time > earlier.expire_time + timedelta(hours=12):
+                return refused("RESERVATION_ENDED", StatusCode.FAILED_PRECONDITION)
             return price
         amount_micros = self.rates.get(request.category)
         if request.category == SERVICE and request.window_open:

@@ -4,7 +4,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -97,8 +97,10 @@ async def test_each_message_has_its_price_in_the_order_of_the_requests(books: Bo
 async def test_asked_again_the_first_answer_stands_and_nothing_more_is_held(books: Books) -> None:
     reply = books.request(SERVICE, window_open=True)
     [first] = await books.billing.create_reservations([reply])
-    again = reply._replace(window_open=False, expire_time=LATER.replace(year=2028))
+    again = reply._replace(window_open=False, expire_time=LATER + timedelta(hours=12))
     assert await books.billing.create_reservations([again, again]) == [first, first]
+    too_late = reply._replace(expire_time=LATER + timedelta(hours=12, seconds=1))
+    assert reasons(await books.billing.create_reservations([too_late])) == ["RESERVATION_ENDED"]
     utility = books.request()
     for _ in range(20):
         assert await books.billing.create_reservations([utility]) == [books.price(UNIT)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from services.billing.domain.money import Money
@@ -17,6 +17,11 @@ class MessageKey(NamedTuple):
 
     business_id: UUID
     message_id: UUID
+
+
+# Messaging asks for a day longer than its message lives. A message that is asked for again so much
+# later still arrives while its money is held; after that it has to be sent anew.
+REPEATED_WITHIN: Final = timedelta(hours=12)
 
 
 class ReservationItem(NamedTuple):
@@ -46,6 +51,11 @@ class Reservation(NamedTuple):
             self.item.category == item.category
             and self.item.destination_country == item.destination_country
         )
+
+    def covers(self, item: ReservationItem, now: datetime) -> bool:
+        """Whether what is held will still be held when the message that asks again arrives."""
+        ends = self.item.expire_time
+        return now < ends and item.expire_time <= ends + REPEATED_WITHIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +90,20 @@ class IdReused:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """What was held for this message is held no more, or not for long enough."""
+
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class AlreadyOver:
     """The reservation would have ended before it began."""
 
     expire_time: datetime
 
 
-Denial: TypeAlias = NoAccount | NoRate | NoCredit | IdReused | AlreadyOver
+Denial: TypeAlias = NoAccount | NoRate | NoCredit | IdReused | Ended | AlreadyOver
 
 
 class Decision(NamedTuple):
@@ -117,8 +134,7 @@ def decide(
         business_id = item.key.business_id
         earlier = known.get(item.key)
         if earlier is not None:
-            same = earlier.answers(item)
-            outcomes.append(earlier.price if same else IdReused(item.key.message_id))
+            outcomes.append(_again(earlier, item, now))
             continue
         account = available.get(business_id)
         if account is None:
@@ -137,6 +153,14 @@ def decide(
         outcomes.append(price)
         added.append(reservation)
     return Decision(outcomes, added)
+
+
+def _again(earlier: Reservation, item: ReservationItem, now: datetime) -> Money | Denial:
+    if not earlier.answers(item):
+        return IdReused(item.key.message_id)
+    if not earlier.covers(item, now):
+        return Ended(item.key.message_id)
+    return earlier.price
 
 
 def quote(
