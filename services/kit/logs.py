@@ -90,10 +90,3 @@ class TextFormatter(logging.Formatter):
             line += "\n" + self.formatException(record.exc_info)
         colour = _COLOURS.get(record.levelname, "") if self._colour else ""
         return f"{colour}{line}\x1b[0m" if colour else line
-
-
-def masked_phone_number(number: str) -> str:
-    """A number as an operator may see it: `+20*******89`. Not for logs, which carry ids alone."""
-    if len(number) < 8:
-        return "*" * len(number)
-    return number[:3] + "*" * (len(number) - 5) + number[-2:]

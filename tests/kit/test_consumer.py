@@ -13,7 +13,7 @@ from services.kit.nats import Nats
 from services.kit.outbox import Event, append
 from services.kit.relay import Relay
 from services.local.nats import Nats as Server
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 from tests.kit.road import (
     STREAM,
     Reader,

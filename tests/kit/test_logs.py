@@ -49,11 +49,3 @@ def test_text_lines_are_readable() -> None:
     text = lines("text")
     assert "shop      INFO    sold  account_id=a1" in text
     assert "ValueError: quoting what somebody wrote" in text
-
-
-@pytest.mark.parametrize(
-    ("number", "shown"),
-    [("+963944123456", "+96********56"), ("+12345", "******"), ("", "")],
-)
-def test_a_masked_number_keeps_its_length_and_little_else(number: str, shown: str) -> None:
-    assert logs.masked_phone_number(number) == shown

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from services.kit.nats import Disconnected, Nats, tls_context
 from services.local.certificates import Authority
 from services.local.nats import Nats as Server
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 
 Start = Callable[..., Server]
 Connect = Callable[[str], Nats]

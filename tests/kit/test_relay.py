@@ -11,7 +11,7 @@ from services.kit.jetstream import Ack
 from services.kit.nats import Nats
 from services.kit.relay import FETCH, Relay, StreamWentBack, require_growing
 from services.local.nats import Nats as Server
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 from tests.kit.road import jetstream, make_relay, relayed, stored, write
 
 Start = Callable[..., Server]

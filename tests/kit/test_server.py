@@ -14,7 +14,7 @@ from services.kit.client import PeerFault
 from services.kit.errors import CommonReasons, Refusal
 from services.kit.server import AddressTaken, Server, Service
 from services.local.certificates import Authority
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 from tests.kit.probe import (
     ACCESS,
     BUSINESS_ID,

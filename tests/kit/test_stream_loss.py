@@ -16,7 +16,7 @@ import pytest
 from services.kit.database import Database
 from services.kit.nats import Nats
 from services.local.nats import Nats as Server
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 from tests.kit.road import (
     STREAM,
     Reader,

@@ -15,7 +15,7 @@ from services.kit.errors import CommonReasons, Refusal
 from services.kit.signing import SigningKey
 from services.kit.tokens import TokenSigner, TokenVerifier
 from services.kit.verification_keys import VerificationKeys
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 
 BUSINESS_ID = new_id()
 

@@ -9,7 +9,7 @@ import pytest
 from services.kit.nats import Nats
 from services.kit.wakeups import Wakeups
 from services.local.nats import Nats as Server
-from tests.kit.eventually import eventually
+from tests.fixtures.waiting import eventually
 
 Start = Callable[..., Server]
 Connect = Callable[[str], Nats]

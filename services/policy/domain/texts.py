@@ -31,11 +31,6 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def has_letters(text: str) -> bool:
-    """Whether there is anything to read."""
-    return _LETTER.search(text) is not None
-
-
 def links_of(text: str) -> list[tuple[int, int]]:
     """Where the links in a text begin and end."""
     if "." not in text and ":/" not in text:
