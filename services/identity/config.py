@@ -8,15 +8,14 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from services.identity.signing_keys import read_signing_keys
-from services.kit.config import SecretFile, ServiceSettings
-from services.kit.pairwise import SECRET_BYTES_MIN
+from services.kit.config import SecretFile, ServiceSettings, StrongSecretFile
 
 
 class IdentitySettings(ServiceSettings):
     """The `HUDHUD_*` variables of an identity process."""
 
     nats_url: str = Field("", description="not used: identity tells nobody anything")
-    pairwise_secret_file: SecretFile = Field(
+    pairwise_secret_file: StrongSecretFile = Field(
         description="the secret that identity, policy and messaging share: at least 32 bytes"
     )
     token_signing_key_file: SecretFile = Field(
@@ -33,13 +32,6 @@ class IdentitySettings(ServiceSettings):
         600, ge=1, description="codes sent in a minute, to all numbers together"
     )
     database_connections_max: int = Field(8, ge=2)
-
-    @field_validator("pairwise_secret_file")
-    @classmethod
-    def _is_long_enough(cls, secret: SecretFile) -> SecretFile:
-        if len(secret.value) < SECRET_BYTES_MIN:
-            raise ValueError(f"{secret.path} has less than {SECRET_BYTES_MIN} bytes")
-        return secret
 
     @field_validator("token_signing_key_file")
     @classmethod

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "HUDHUD_"
 EXIT_BAD_CONFIGURATION = 2
+STRONG_SECRET_BYTES_MIN = 32
 
 
 class Address(NamedTuple):
@@ -80,6 +81,18 @@ class SecretFile:
             return value if isinstance(value, SecretFile) else cls(Path(value))
 
         return core_schema.no_info_plain_validator_function(read)
+
+
+class StrongSecretFile(SecretFile):
+    """A secret that keys are derived from: at least 32 bytes."""
+
+    __slots__ = ()
+
+    def __init__(self, path: Path) -> None:
+        """Raises ValueError also if the file is shorter."""
+        super().__init__(path)
+        if len(self.value) < STRONG_SECRET_BYTES_MIN:
+            raise ValueError(f"{path} has less than {STRONG_SECRET_BYTES_MIN} bytes")
 
 
 class Settings(BaseSettings):

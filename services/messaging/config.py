@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from services.kit.config import PeerAddress, SecretFile, ServiceSettings
-from services.kit.pairwise import SECRET_BYTES_MIN
+from services.kit.config import PeerAddress, ServiceSettings, StrongSecretFile
 
 
 class MessagingSettings(ServiceSettings):
@@ -14,7 +13,7 @@ class MessagingSettings(ServiceSettings):
     identity_address: PeerAddress = Field(description="identity's internal listener")
     policy_address: PeerAddress = Field(description="policy's internal listener")
     billing_address: PeerAddress = Field(description="billing's internal listener")
-    pairwise_secret_file: SecretFile = Field(
+    pairwise_secret_file: StrongSecretFile = Field(
         description="the secret that identity, policy and messaging share: at least 32 bytes"
     )
     mailbox_poll_seconds: float = Field(
@@ -25,10 +24,3 @@ class MessagingSettings(ServiceSettings):
     )
     database_connections_max: int = Field(8, ge=4)
     jetstream_replicas: int = Field(1, ge=1, le=5, description="how often JetStream keeps events")
-
-    @field_validator("pairwise_secret_file")
-    @classmethod
-    def _is_long_enough(cls, secret: SecretFile) -> SecretFile:
-        if len(secret.value) < SECRET_BYTES_MIN:
-            raise ValueError(f"{secret.path} has less than {SECRET_BYTES_MIN} bytes")
-        return secret

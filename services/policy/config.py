@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pydantic import DirectoryPath, Field, field_validator
 
-from services.kit.config import PeerAddress, SecretFile, ServiceSettings
-from services.kit.pairwise import SECRET_BYTES_MIN
+from services.kit.config import PeerAddress, SecretFile, ServiceSettings, StrongSecretFile
 from services.policy.clearances import read_signing_keys
 
 
@@ -15,7 +14,7 @@ class PolicySettings(ServiceSettings):
     identity_address: PeerAddress = Field(
         description="host:port of identity, whose public keys verify tokens"
     )
-    pairwise_secret_file: SecretFile = Field(
+    pairwise_secret_file: StrongSecretFile = Field(
         description="the secret that identity, policy and messaging share: at least 32 bytes"
     )
     clearance_signing_key_file: SecretFile = Field(
@@ -33,13 +32,6 @@ class PolicySettings(ServiceSettings):
     )
     screenings_in_flight_max: int = Field(2, ge=1, description="batches that are screened at once")
     database_connections_max: int = Field(8, ge=3)
-
-    @field_validator("pairwise_secret_file")
-    @classmethod
-    def _is_long_enough(cls, secret: SecretFile) -> SecretFile:
-        if len(secret.value) < SECRET_BYTES_MIN:
-            raise ValueError(f"{secret.path} has less than {SECRET_BYTES_MIN} bytes")
-        return secret
 
     @field_validator("clearance_signing_key_file")
     @classmethod

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.kit.config import PeerAddress, SecretFile, ServiceSettings
+from services.kit.config import PeerAddress, ServiceSettings, StrongSecretFile
 
 
 class EdgeSettings(ServiceSettings):
@@ -24,10 +24,10 @@ class EdgeSettings(ServiceSettings):
         pattern=r"[A-Za-z0-9_.-]{1,63}",
         description="the name of this process among the replicas; stable over restarts if possible",
     )
-    edge_storage_key_file: SecretFile = Field(
+    edge_storage_key_file: StrongSecretFile = Field(
         description="32 bytes or more: everything secret or readable is stored encrypted under it"
     )
-    edge_franking_secret_file: SecretFile = Field(
+    edge_franking_secret_file: StrongSecretFile = Field(
         description="32 bytes or more: franking keys are derived from it"
     )
     edge_batch_items_max: int = Field(128, ge=1, le=256)
