@@ -10,6 +10,7 @@ _LINK_LIKE = re.compile(r"/|\..")
 _SLIPS = {"transactional": 0.04, "promotional": 0.05, "scam": 0.13, "personal": 0.12}
 _CAPITALS = {"transactional": 0.04, "promotional": 0.06, "scam": 0.08, "personal": 0.03}
 _SMALL_LETTERS = {"transactional": 0.05, "promotional": 0.04, "scam": 0.14, "personal": 0.35}
+_PLAIN_LETTERS = {"transactional": 0.30, "promotional": 0.25, "scam": 0.25, "personal": 0.35}
 
 
 def currencies_exchanged(pattern: str, manner: Manner, random: Random) -> str:
@@ -27,13 +28,16 @@ def varied(text: str, label: str, language: Language, random: Random) -> str:
         text = _as_people_write(text, language, random)
     else:
         text = _as_businesses_write(text, label, language, random)
+    plain_letters = language.manner.plain_letters
+    if plain_letters and random.random() < _PLAIN_LETTERS[label]:
+        text = text.translate(str.maketrans(plain_letters))
     draw = random.random()
     if draw < _CAPITALS[label]:
         text = " ".join(
             word if _LINK_LIKE.search(word) else word.upper() for word in text.split(" ")
         )
     elif draw < _CAPITALS[label] + _SMALL_LETTERS[label]:
-        text = text.lower()
+        text = text.lower().replace("i\u0307", "i")  # of the Turkish capital with a dot
     if random.random() < _SLIPS[label]:
         text = _slipped(text, random)
     return re.sub(r" +", " ", text).strip()

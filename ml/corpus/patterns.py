@@ -47,6 +47,7 @@ class Manner:
     openings: tuple[str, ...]
     closings: tuple[str, ...]
     abbreviations: tuple[tuple[str, str], ...]
+    plain_letters: dict[str, str]  # what stands for a letter when only ASCII is typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ def _read_manner(path: Path, slots: dict[str, tuple[str, ...]]) -> Manner:
         openings=tuple(data["openings"]),
         closings=tuple(data["closings"]),
         abbreviations=tuple((long, short) for long, short in data.get("abbreviations", {}).items()),
+        plain_letters=data.get("plain_letters", {}),
     )
 
 

@@ -85,6 +85,18 @@ def test_there_are_hard_pairs(messages: list[Message]) -> None:
         assert len(notices & offers) > 100
 
 
+def test_messages_are_also_written_without_the_letters_of_their_language(
+    messages: list[Message],
+) -> None:
+    for code in languages():
+        letters = set(read_language(code).manner.plain_letters)
+        if not letters:
+            continue
+        of_language = [m.text for m in messages if m.language == code and len(m.text) > 60]
+        plain = sum(not letters & set(text) for text in of_language)
+        assert 0.2 < plain / len(of_language) < 0.8, code
+
+
 def test_a_choice_may_hold_slots_and_nothing() -> None:
     made = {fill("a[ {x}|]b", {"x": ("1", "2")}, Random(seed)) for seed in range(40)}
 
