@@ -8,60 +8,40 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml import show
 from ml.classifier import Classifier
-from ml.corpus.patterns import CorpusError
+from ml.command import (
+    MODEL,
+    SIGNING_KEY,
+    SOME_LINES_UNUSABLE,
+    any_path,
+    bad_lines_told,
+    errors,
+    existing,
+    json_option,
+    key_option,
+    model_option,
+    output,
+    progress_bar,
+    refusals_told,
+    rows_of,
+)
 from ml.data import BadLine, Row, read_rows
-from ml.errors import KeyUnreadable, ModelRefused
 from ml.evaluate import BATCH, Asked, judge_all, measure
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
 from ml.release import MANIFEST_FILE, MODEL_FILE, read_verified_manifest, stale, write_release
 from ml.thresholds import Thresholds
 
-MODEL = Path("build/model")
-SIGNING_KEY = Path(".state/keys/model_release.key")
-PUBLIC_KEY = SIGNING_KEY.with_suffix(".pub")
-SOME_LINES_UNUSABLE = 3
 UNSEEN_PATTERNS = "Stopped as a direct message, in patterns of the corpus it had not seen"
-
-_errors = Console(stderr=True, highlight=False)
-_output = Console(highlight=False)
-
-_existing = click.Path(exists=True, dir_okay=False, path_type=Path)
-_path = click.Path(path_type=Path)
-_model_option = click.option("--model", "folder", type=_path, default=MODEL, show_default=True,
-                             help="Folder of the model.")  # fmt: skip
-_key_option = click.option("--public-key", type=_path, default=PUBLIC_KEY, show_default=True,
-                           help="PEM of the key that releases are signed with.")  # fmt: skip
-_json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
-
-
-def _refusals_told(command: Callable[..., None]) -> Callable[..., None]:
-    """Says in one line why a model, a key or the corpus was refused, and ends with 1."""
-
-    @wraps(command)
-    def told(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except (ModelRefused, KeyUnreadable, CorpusError, OSError) as error:
-            _errors.print(
-                f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True
-            )
-            sys.exit(1)
-
-    return told
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,14 +50,16 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--out", type=_path, default=MODEL, show_default=True, help="Folder for the model.")
-@click.option("--signing-key", type=_path, default=SIGNING_KEY, show_default=True,
+@click.option(
+    "--out", type=any_path, default=MODEL, show_default=True, help="Folder for the model."
+)
+@click.option("--signing-key", type=any_path, default=SIGNING_KEY, show_default=True,
               help="PEM of the Ed25519 key to sign with; made if it is not there.")  # fmt: skip
-@click.option("--data", multiple=True, type=_existing,
+@click.option("--data", multiple=True, type=existing,
               help="More labelled messages (JSON Lines, .gz or not). May be repeated.")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--if-stale", is_flag=True, help="Only if code, corpus, data or libraries changed.")
-@_refusals_told
+@refusals_told
 def train(out: Path, signing_key: Path, data: tuple[Path, ...], seed: int, if_stale: bool) -> None:
     """Train a model from the corpus, sign it, and write it with its manifest."""
     from ml.train import Recipe, training_digest
@@ -86,10 +68,10 @@ def train(out: Path, signing_key: Path, data: tuple[Path, ...], seed: int, if_st
     key = read_or_make_signing_key(signing_key)
     recipe = Recipe(seed=seed)
     if if_stale and not stale(out, key.public_key(), training_digest(recipe, data)):
-        _errors.print(f"The model in {out} is up to date.")
+        errors.print(f"The model in {out} is up to date.")
         return
-    rows, bad = _rows(data)
-    with _progress() as bar:
+    rows, bad = rows_of(data)
+    with progress_bar() as bar:
         task = bar.add_task("training", total=None)
         training = run(recipe, rows, data, lambda what, done, steps: bar.update(
             task, description=what, completed=done, total=steps
@@ -102,30 +84,30 @@ def train(out: Path, signing_key: Path, data: tuple[Path, ...], seed: int, if_st
         "metrics": training.metrics,
         "card": show.card(training.described),
     }, key)  # fmt: skip
-    _errors.print(show.metrics(manifest.metrics, UNSEEN_PATTERNS))
-    _errors.print(f"Model {manifest.version} is in {out}, signed with {signing_key}.")
+    errors.print(show.metrics(manifest.metrics, UNSEEN_PATTERNS))
+    errors.print(f"Model {manifest.version} is in {out}, signed with {signing_key}.")
     sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
 
 @main.command()
-@click.argument("file", type=_existing)
-@click.option("--out", type=_path, help="Where to write; standard output if not given.")
-@_model_option
-@_key_option
-@_refusals_told
+@click.argument("file", type=existing)
+@click.option("--out", type=any_path, help="Where to write; standard output if not given.")
+@model_option
+@key_option
+@refusals_told
 def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
     """Judge every message of FILE (JSON Lines with `text`, and `id`), one line out for each."""
     classifier = Classifier.load(folder, read_public_key(public_key))
     decisions: Counter[str] = Counter()
     unusable = 0
     with (
-        _progress() as bar,
+        progress_bar() as bar,
         click.open_file(str(out) if out else "-", "w", encoding="utf-8") as sink,
     ):
         task = bar.add_task("judging", total=None)
         for batch in _batches(read_rows(file)):
             rows = [row for row in batch if isinstance(row, Row)]
-            unusable += _bad_lines_told(file, batch)
+            unusable += bad_lines_told(file, batch)
             for row, judgement in zip(
                 rows, classifier.judge([row.text for row in rows]), strict=True
             ):
@@ -134,19 +116,19 @@ def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
                 print(json.dumps(scored, ensure_ascii=False), file=sink)
             bar.advance(task, len(batch))
     told = ", ".join(f"{count:,} {decision}" for decision, count in decisions.most_common())
-    _errors.print(f"{told or 'Nothing to judge'}; {unusable:,} lines could not be used.")
+    errors.print(f"{told or 'Nothing to judge'}; {unusable:,} lines could not be used.")
     sys.exit(SOME_LINES_UNUSABLE if unusable else 0)
 
 
 @main.command()
-@click.argument("files", nargs=-1, type=_existing)
+@click.argument("files", nargs=-1, type=existing)
 @click.option(
     "--by", type=click.Choice(["language", "source"]), default="language", show_default=True
 )
-@_json_option
-@_model_option
-@_key_option
-@_refusals_told
+@json_option
+@model_option
+@key_option
+@refusals_told
 def evaluate(
     files: tuple[Path, ...], by: str, as_json: bool, folder: Path, public_key: Path
 ) -> None:
@@ -159,7 +141,7 @@ def evaluate(
     bad = 0
     if files:
         classifier = Classifier.load(folder, key)
-        rows, bad = _rows(files)
+        rows, bad = rows_of(files)
         judged = judge_all(classifier, [Asked.of_row(row) for row in rows if row.label])
         measured = [share.as_data() for share in measure(judged, classifier.thresholds, by)]
         title = f"Stopped as a direct message, {len(judged):,} messages"
@@ -169,16 +151,16 @@ def evaluate(
     if as_json:
         print(json.dumps(measured, ensure_ascii=False))
     else:
-        _output.print(show.metrics(measured, title))
+        output.print(show.metrics(measured, title))
     sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
 
 @main.command()
 @click.argument("text")
-@_json_option
-@_model_option
-@_key_option
-@_refusals_told
+@json_option
+@model_option
+@key_option
+@refusals_told
 def explain(text: str, as_json: bool, folder: Path, public_key: Path) -> None:
     """Judge TEXT and show the words that weighed most."""
     classifier = Classifier.load(folder, read_public_key(public_key))
@@ -188,14 +170,14 @@ def explain(text: str, as_json: bool, folder: Path, public_key: Path) -> None:
         spans = [asdict(span) | {"text": text[span.start : span.end]} for span in explanation.spans]
         print(json.dumps(scored | {"part": explanation.part, "spans": spans}, ensure_ascii=False))
     else:
-        _output.print(show.explanation(text, explanation, classifier.thresholds))
+        output.print(show.explanation(text, explanation, classifier.thresholds))
 
 
 @main.command()
-@click.option("--to", "target", type=_path, required=True, help="Folder to keep releases in.")
-@_model_option
-@_key_option
-@_refusals_told
+@click.option("--to", "target", type=any_path, required=True, help="Folder to keep releases in.")
+@model_option
+@key_option
+@refusals_told
 def release(target: Path, folder: Path, public_key: Path) -> None:
     """Verify the trained model, check it against the limits, and copy it to a folder of releases.
 
@@ -204,13 +186,13 @@ def release(target: Path, folder: Path, public_key: Path) -> None:
     manifest = Classifier.load(folder, read_public_key(public_key)).manifest
     over = [row for row in manifest.metrics if show.too_much(row)]
     if over:
-        _errors.print(show.metrics(over, "Refused: it stops too much of these"))
+        errors.print(show.metrics(over, "Refused: it stops too much of these"))
         sys.exit(1)
     kept = target / manifest.version
     kept.mkdir(parents=True, exist_ok=True)
     for name in (MODEL_FILE, MANIFEST_FILE):
         shutil.copyfile(folder / name, kept / name)
-    _output.print(manifest.card, f"Model {manifest.version} is released in {kept}.", sep="\n\n")
+    output.print(manifest.card, f"Model {manifest.version} is released in {kept}.", sep="\n\n")
 
 
 def _scored(id_: str, judgement: Judgement, thresholds: Thresholds) -> dict[str, Any]:
@@ -222,24 +204,6 @@ def _scored(id_: str, judgement: Judgement, thresholds: Thresholds) -> dict[str,
             "abstention": judgement.abstention, "decision": decision}  # fmt: skip
 
 
-def _rows(files: Sequence[Path]) -> tuple[list[Row], int]:
-    """The usable rows of some files, and how many lines were not."""
-    rows: list[Row] = []
-    bad = 0
-    for file in files:
-        lines = list(read_rows(file))
-        bad += _bad_lines_told(file, lines)
-        rows += [line for line in lines if isinstance(line, Row)]
-    return rows, bad
-
-
-def _bad_lines_told(file: Path, lines: Iterable[Row | BadLine]) -> int:
-    bad = [line for line in lines if isinstance(line, BadLine)]
-    for line in bad:
-        _errors.print(f"{file.name}:{line.number}: {line.reason}", style="yellow", markup=False)
-    return len(bad)
-
-
 def _batches(lines: Iterable[Row | BadLine]) -> Iterator[list[Row | BadLine]]:
     batch: list[Row | BadLine] = []
     for line in lines:
@@ -249,9 +213,3 @@ def _batches(lines: Iterable[Row | BadLine]) -> Iterator[list[Row | BadLine]]:
             batch = []
     if batch:
         yield batch
-
-
-def _progress() -> Progress:
-    """A bar on standard error, and nothing where that is no terminal."""
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}")
-    return Progress(*columns, TimeElapsedColumn(), console=_errors, transient=True)

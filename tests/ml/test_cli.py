@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ml.cli import SOME_LINES_UNUSABLE, main
+from ml.cli import main
+from ml.command import SOME_LINES_UNUSABLE
 from ml.release import MANIFEST_FILE, MODEL_FILE
 from tests.ml.conftest import Release
 

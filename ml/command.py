@@ -1,0 +1,73 @@
+"""What the commands of `hudhud-ml` share: options, consoles, progress, how refusals are told."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ml.corpus.patterns import CorpusError
+from ml.data import BadLine, Row, read_rows
+from ml.errors import KeyUnreadable, ModelRefused
+
+MODEL = Path("build/model")
+SIGNING_KEY = Path(".state/keys/model_release.key")
+PUBLIC_KEY = SIGNING_KEY.with_suffix(".pub")
+REFUSED = 1
+SOME_LINES_UNUSABLE = 3
+
+errors = Console(stderr=True, highlight=False)
+output = Console(highlight=False)
+
+existing = click.Path(exists=True, dir_okay=False, path_type=Path)
+any_path = click.Path(path_type=Path)
+model_option = click.option("--model", "folder", type=any_path, default=MODEL, show_default=True,
+                            help="Folder of the model.")  # fmt: skip
+key_option = click.option("--public-key", type=any_path, default=PUBLIC_KEY, show_default=True,
+                          help="PEM of the key that releases are signed with.")  # fmt: skip
+json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+def refusals_told(command: Callable[..., None]) -> Callable[..., None]:
+    """Says in one line why a model, a key or the corpus was refused, and ends with 1."""
+
+    @wraps(command)
+    def told(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except (ModelRefused, KeyUnreadable, CorpusError, OSError) as error:
+            errors.print(
+                f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True
+            )
+            sys.exit(REFUSED)
+
+    return told
+
+
+def rows_of(files: Sequence[Path]) -> tuple[list[Row], int]:
+    """The usable rows of some files, and how many lines were not."""
+    rows: list[Row] = []
+    bad = 0
+    for file in files:
+        lines = list(read_rows(file))
+        bad += bad_lines_told(file, lines)
+        rows += [line for line in lines if isinstance(line, Row)]
+    return rows, bad
+
+
+def bad_lines_told(file: Path, lines: Iterable[Row | BadLine]) -> int:
+    """Names the lines that could not be used on standard error; how many they are."""
+    bad = [line for line in lines if isinstance(line, BadLine)]
+    for line in bad:
+        errors.print(f"{file.name}:{line.number}: {line.reason}", style="yellow", markup=False)
+    return len(bad)
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, and nothing where that is no terminal."""
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}")
+    return Progress(*columns, TimeElapsedColumn(), console=errors, transient=True)
