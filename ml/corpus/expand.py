@@ -93,7 +93,7 @@ def _filled(pattern: Pattern, language: Language, random: Random) -> str:
 
 def joined(first: str, second: str, random: Random) -> str:
     """One text behind another, as people put them."""
-    if first and first[-1] not in ".!?؟…":
+    if first and first[-1] not in ".!?؟…।۔":
         return first + random.choice((". ", ". ", "\n", " ", " - ")) + second
     return first + random.choice((" ", " ", "\n")) + second
 

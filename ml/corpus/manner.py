@@ -40,7 +40,18 @@ def varied(text: str, label: str, language: Language, random: Random) -> str:
         text = text.lower().replace("i\u0307", "i")  # of the Turkish capital with a dot
     if random.random() < _SLIPS[label]:
         text = _slipped(text, random)
+    if random.random() < language.manner.own_digits_share:
+        text = _in_own_digits(text, language.manner.own_digits)
     return re.sub(r" +", " ", text).strip()
+
+
+def _in_own_digits(text: str, own_digits: str) -> str:
+    """The numbers in the digits of the script; links and references keep theirs, as they must."""
+    digits = str.maketrans("0123456789", own_digits)
+    return " ".join(
+        word if re.search(r"[A-Za-z]|\w\.[a-z]", word) else word.translate(digits)
+        for word in text.split(" ")
+    )
 
 
 def _as_people_write(text: str, language: Language, random: Random) -> str:

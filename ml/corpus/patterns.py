@@ -48,6 +48,8 @@ class Manner:
     closings: tuple[str, ...]
     abbreviations: tuple[tuple[str, str], ...]
     plain_letters: dict[str, str]  # what stands for a letter when only ASCII is typed
+    own_digits: str  # the ten digits of the script, where a language has its own
+    own_digits_share: float  # of its messages, how many are written with them
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ def _read_manner(path: Path, slots: dict[str, tuple[str, ...]]) -> Manner:
         closings=tuple(data["closings"]),
         abbreviations=tuple((long, short) for long, short in data.get("abbreviations", {}).items()),
         plain_letters=data.get("plain_letters", {}),
+        own_digits=data.get("own_digits", "0123456789"),
+        own_digits_share=data.get("own_digits_share", 0.0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -101,6 +102,14 @@ def test_a_choice_may_hold_slots_and_nothing() -> None:
     made = {fill("a[ {x}|]b", {"x": ("1", "2")}, Random(seed)) for seed in range(40)}
 
     assert made == {"a 1b", "a 2b", "ab"}
+
+
+def test_a_language_with_digits_of_its_own_uses_both_kinds(messages: list[Message]) -> None:
+    hindi = [message.text for message in messages if message.language == "hi"]
+    own = [text for text in hindi if re.search("[०-९]", text)]
+
+    assert 0.02 < len(own) / len(hindi) < 0.2
+    assert not [text for text in own if re.search("[A-Za-z][०-९]", text)]
 
 
 @pytest.mark.parametrize(
