@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from ml.corpus.fill import fill
-from ml.corpus.manner import currencies_exchanged, varied
+from ml.corpus.manner import currencies_exchanged, full_stop, varied
 from ml.corpus.patterns import CORPUS, FOLDS, LABELS, Language, Pattern, languages, read_language
 
 TEXT_LENGTH_MAX = 640
@@ -93,8 +93,9 @@ def _filled(pattern: Pattern, language: Language, random: Random) -> str:
 
 def joined(first: str, second: str, random: Random) -> str:
     """One text behind another, as people put them."""
-    if first and first[-1] not in ".!?؟…।۔":
-        return first + random.choice((". ", ". ", "\n", " ", " - ")) + second
+    if first and first[-1] not in ".!?؟…।۔。！？":
+        stop = full_stop(first)
+        return first + random.choice((stop, stop, "\n", " ", " - ")) + second
     return first + random.choice((" ", " ", "\n")) + second
 
 

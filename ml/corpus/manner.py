@@ -7,6 +7,9 @@ from ml.corpus.fill import fill
 from ml.corpus.patterns import Language, Manner
 
 _LINK_LIKE = re.compile(r"/|\..")
+_CHINESE = re.compile(r"[\u3400-\u9fff]")
+_THAI = re.compile(r"[\u0e00-\u0e7f]")
+_AFTER_WIDE_MARK = re.compile(r"(?<=[，。！？：；、】～]) +")
 _SLIPS = {"transactional": 0.04, "promotional": 0.05, "scam": 0.13, "personal": 0.12}
 _CAPITALS = {"transactional": 0.04, "promotional": 0.06, "scam": 0.08, "personal": 0.03}
 _SMALL_LETTERS = {"transactional": 0.05, "promotional": 0.04, "scam": 0.14, "personal": 0.35}
@@ -42,7 +45,14 @@ def varied(text: str, label: str, language: Language, random: Random) -> str:
         text = _slipped(text, random)
     if random.random() < language.manner.own_digits_share:
         text = _in_own_digits(text, language.manner.own_digits)
-    return re.sub(r" +", " ", text).strip()
+    return _AFTER_WIDE_MARK.sub("", re.sub(r" +", " ", text)).strip()
+
+
+def full_stop(text: str) -> str:
+    """What parts two sentences: Chinese has a stop of its own, Thai a mere space."""
+    if _CHINESE.search(text):
+        return "。"
+    return " " if _THAI.search(text) else ". "
 
 
 def _in_own_digits(text: str, own_digits: str) -> str:
@@ -67,10 +77,12 @@ def _as_people_write(text: str, language: Language, random: Random) -> str:
             if random.random() < 0.6:
                 text = re.sub(rf"(?i)\b{long}\b", short, text)
     if random.random() < 0.25:
-        text = re.sub(r"[.,!?'؟،]", "", text)
+        text = re.sub(r"[.,!?'؟،，。！？]", "", text)
     if random.random() < 0.10:
         text = re.sub(
-            r"([aeiouyاوي])(\W*)$", lambda match: match[1] * random.randint(2, 5) + match[2], text
+            r"([aeiouyاويา啊哈])(\W*)$",
+            lambda match: match[1] * random.randint(2, 5) + match[2],
+            text,
         )
     return text
 
@@ -79,7 +91,8 @@ def _as_businesses_write(text: str, label: str, language: Language, random: Rand
     tails = language.manner.tails[label]
     if random.random() < 0.22 and len(text) > 25:
         for tail in random.sample(tails, random.choice((1, 1, 2))):
-            gap = ". " if text[-1].isalnum() and "/" not in text and random.random() < 0.3 else " "
+            ends = text[-1].isalnum() and "/" not in text and random.random() < 0.3
+            gap = full_stop(text) if ends else " "
             text = (
                 text.rstrip() + random.choice((gap, gap, "\n")) + fill(tail, language.slots, random)
             )
@@ -94,9 +107,16 @@ def _as_businesses_write(text: str, label: str, language: Language, random: Rand
 
 
 def _slipped(text: str, random: Random) -> str:
-    """One letter swapped, dropped or doubled in one longer word."""
+    """One letter swapped, dropped or doubled in one longer word.
+
+    Where words are not parted by spaces nobody knows which is one.
+    """
     words = text.split(" ")
-    longer = [index for index, word in enumerate(words) if word.isalpha() and len(word) > 4]
+    longer = [
+        index
+        for index, word in enumerate(words)
+        if word.isalpha() and len(word) > 4 and full_stop(word) == ". "
+    ]
     if not longer:
         return text
     index = random.choice(longer)
