@@ -35,6 +35,7 @@ from ml.command import (
     rows_of,
 )
 from ml.data import BadLine, Row, read_rows
+from ml.data.cli import data as data_commands
 from ml.evaluate import BATCH, Asked, judge_all, measure
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
@@ -47,6 +48,9 @@ UNSEEN_PATTERNS = "Stopped as a direct message, in patterns of the corpus it had
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Train, ask, measure and release the classifier that keeps promotion out."""
+
+
+main.add_command(data_commands)
 
 
 @main.command()

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml.corpus.patterns import CorpusError
 from ml.data import BadLine, Row, read_rows
-from ml.errors import KeyUnreadable, ModelRefused
+from ml.errors import DataRefused, KeyUnreadable, ModelRefused
 
 MODEL = Path("build/model")
 SIGNING_KEY = Path(".state/keys/model_release.key")
@@ -33,13 +33,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="For machines
 
 
 def refusals_told(command: Callable[..., None]) -> Callable[..., None]:
-    """Says in one line why a model, a key or the corpus was refused, and ends with 1."""
+    """Says in one line why a model, a key, data or the corpus was refused, and ends with 1."""
 
     @wraps(command)
     def told(*arguments: Any, **options: Any) -> None:
         try:
             command(*arguments, **options)
-        except (ModelRefused, KeyUnreadable, CorpusError, OSError) as error:
+        except (ModelRefused, DataRefused, KeyUnreadable, CorpusError, OSError) as error:
             errors.print(
                 f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True
             )

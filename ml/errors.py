@@ -1,4 +1,4 @@
-"""Why a model is refused: each reason its own class, with a message an operator can act on."""
+"""Why a model or data is refused: each reason its own class, with a message to act on."""
 
 
 class ModelRefused(Exception):
@@ -31,6 +31,22 @@ class LibrariesDiffer(ModelRefused):
 
 class FeaturesDiffer(ModelRefused):
     """The model was trained with another featuriser than this one."""
+
+
+class DataRefused(Exception):
+    """Labelled data, or the store of it, that cannot be used as it stands. Nothing was changed."""
+
+
+class FileUnusable(DataRefused):
+    """A file none of whose lines can be used."""
+
+
+class StoreDamaged(DataRefused):
+    """A file of the store is not what was stored."""
+
+
+class StoreBusy(DataRefused):
+    """Another process is changing the store."""
 
 
 class KeyUnreadable(Exception):

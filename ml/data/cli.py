@@ -1,0 +1,174 @@
+"""`hudhud-ml data`: takes in, fetches, checks and counts labelled messages."""
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import Progress, TaskID
+
+from ml.command import (
+    SOME_LINES_UNUSABLE,
+    any_path,
+    bad_lines_told,
+    errors,
+    existing,
+    json_option,
+    output,
+    progress_bar,
+    refusals_told,
+)
+from ml.corpus.patterns import languages as corpus_languages
+from ml.data import show
+from ml.data.health import without_innocent
+from ml.data.intake import Outcome, Provenance, take_in
+from ml.data.records import FORMATS, Layout
+from ml.data.rows import COLUMN_NAMES, LABEL_MEANINGS, LANGUAGE, Reading, read_rows
+from ml.data.store import STORE, Store
+from ml.errors import FileUnusable
+
+store_option = click.option("--store", "folder", type=any_path, default=STORE, show_default=True,
+                            help="Folder of the operator's labelled messages.")  # fmt: skip
+
+
+@click.group()
+def data() -> None:
+    """Take in, fetch, check and count labelled messages."""
+
+
+def _columns(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, str]:
+    return _pairs(given, f"text=Message, with one of {', '.join(COLUMN_NAMES)} first",
+                  lambda ours, theirs: ours in COLUMN_NAMES and bool(theirs))  # fmt: skip
+
+
+def _labels(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, str]:
+    pairs = _pairs(given, f"spam=scam, with one of {', '.join(LABEL_MEANINGS)} last",
+                   lambda theirs, ours: bool(theirs) and ours in LABEL_MEANINGS)  # fmt: skip
+    return {theirs.lower(): ours for theirs, ours in pairs.items()}
+
+
+def _pairs(given: Sequence[str], example: str, sound: Callable[[str, str], bool]) -> dict[str, str]:
+    pairs = {}
+    for pair in given:
+        left, _, right = pair.partition("=")
+        if not sound(left.strip(), right.strip()):
+            raise click.BadParameter(f"{pair!r} should read like {example}.")
+        pairs[left.strip()] = right.strip()
+    return pairs
+
+
+def _language(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    if given and not LANGUAGE.fullmatch(given):
+        raise click.BadParameter(f"{given!r} should be an ISO 639-1 code such as en.")
+    return given
+
+
+@data.command()
+@click.argument("files", nargs=-1, required=True, type=existing)
+@click.option("--format", "format_", type=click.Choice(FORMATS),
+              help="Of the files, where their names do not tell.")  # fmt: skip
+@click.option("--column", "columns", multiple=True, callback=_columns, metavar="OURS=THEIRS",
+              help="A column's name, or its number from 1: --column text=Message.")  # fmt: skip
+@click.option("--label-map", "labels", multiple=True, callback=_labels, metavar="THEIRS=OURS",
+              help="What a label means: --label-map spam=promotional.")  # fmt: skip
+@click.option("--language", default="", callback=_language,
+              help="ISO 639-1, of messages that name none.")  # fmt: skip
+@click.option("--source", default="", help="Of messages that name none; else the file's name.")
+@click.option("--licence", default="", help="Under which you may use them.")
+@click.option("--no-header", is_flag=True, help="The table's first line is a message already.")
+@click.option("--no-quotes", is_flag=True, help="Quotation marks of the table are just text.")
+@store_option
+@json_option
+@refusals_told
+def add(
+    files: tuple[Path, ...], format_: str | None, columns: dict[str, str], labels: dict[str, str],
+    language: str, source: str, licence: str, no_header: bool, no_quotes: bool, folder: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Take labelled FILES into the store: JSON Lines, CSV, TSV or XLSX, packed with gzip or not.
+
+    Every line is added, is a duplicate, or is named with what is wrong with it. Long numbers,
+    names of mailboxes and accounts, and what links carry beyond their words are replaced before
+    anything is stored. Adding the same again changes nothing.
+    """
+    layout = Layout(format_ or "", header=not no_header, quotes=not no_quotes)
+    reading = Reading(columns, labels, language, source, layout, for_keeping=True)
+    outcomes = [
+        (file.name, take_in_file(Store(folder), file, reading, licence=licence)) for file in files
+    ]
+    tell(Store(folder), outcomes, as_json)
+
+
+def take_in_file(
+    store: Store, file: Path, reading: Reading, trusted: dict[str, str] | None = None, **origin: str
+) -> Outcome:
+    """Takes one file in, with a bar. Raises what stores and files raise, and OSError."""
+    with store.changing() as change, progress_bar() as bar:
+        stored = store.rows()
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        outcome = take_in(
+            change, stored, read_rows(file, reading), Provenance(file.name, digest, **origin),
+            _Told(bar), trusted,
+        )  # fmt: skip
+    if outcome.lines == 0:
+        raise FileUnusable(f"{file} holds no messages.")
+    bad_lines_told(file, outcome.bad)
+    return outcome
+
+
+class _Told:
+    """Progress as one bar that changes its name."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task: TaskID = bar.add_task("reading", total=None)
+
+    def __call__(self, what: str, done: int, of: int | None) -> None:
+        self._bar.update(self._task, description=what, completed=done, total=of)
+
+
+def tell(store: Store, outcomes: Sequence[tuple[str, Outcome]], as_json: bool) -> None:
+    """What became of every line, and what the operator should know; ends the command."""
+    rows = store.rows()
+    languages = corpus_languages()
+    untaught = without_innocent(rows, languages)
+    if as_json:
+        told = [_outcome_as_data(name, outcome) for name, outcome in outcomes]
+        content = {"files": told, "not_trained_by_language": dict(untaught)}
+        print(json.dumps(content, ensure_ascii=False))
+    else:
+        for name, outcome in outcomes:
+            output.print(show.outcome(name, outcome))
+            for notice in show.notices(outcome, untaught):
+                errors.print(notice, style="yellow", markup=False, soft_wrap=True)
+    sys.exit(SOME_LINES_UNUSABLE if any(outcome.bad for _, outcome in outcomes) else 0)
+
+
+def _outcome_as_data(name: str, outcome: Outcome) -> dict[str, Any]:
+    counts = Counter((row.source, row.language, row.label) for row in outcome.added)
+    return {
+        "file": name,
+        "lines": outcome.lines,
+        "added": len(outcome.added),
+        "duplicates": outcome.duplicates,
+        "unusable": [asdict(line) for line in outcome.bad],
+        "near_duplicates": outcome.near_duplicates,
+        "pseudonymised": outcome.changed,
+        "messages": [
+            {"source": source, "language": language, "label": label, "count": count}
+            for (source, language, label), count in sorted(counts.items())
+        ],
+        "conflicts": [
+            [{"id": f"{row.source}:{row.id}", "label": row.label} for row in group]
+            for group in outcome.conflicts
+        ],
+    }
