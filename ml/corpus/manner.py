@@ -77,7 +77,7 @@ def _as_people_write(text: str, language: Language, random: Random) -> str:
             if random.random() < 0.6:
                 text = re.sub(rf"(?i)\b{long}\b", short, text)
     if random.random() < 0.25:
-        text = re.sub(r"[.,!?'؟،，。！？]", "", text)
+        text = re.sub(r"[!?'؟،۔।，。！？]|[.,](?!\w)", "", text)
     if random.random() < 0.10:
         text = re.sub(
             r"([aeiouyاويา啊哈])(\W*)$",

@@ -22,6 +22,7 @@ from ml.corpus.patterns import (
     read_patterns,
     read_slots,
 )
+from ml.scripts import Script, letters_by_script, script_of_language
 
 pytestmark = pytest.mark.unit
 
@@ -110,6 +111,15 @@ def test_a_language_with_digits_of_its_own_uses_both_kinds(messages: list[Messag
 
     assert 0.02 < len(own) / len(hindi) < 0.2
     assert not [text for text in own if re.search("[A-Za-z][०-९]", text)]
+
+
+def test_a_language_may_be_of_one_script_only(messages: list[Message]) -> None:
+    """Hindi is written in two scripts, each a language of its own to the classifier."""
+    for code, script in (("hi", Script.DEVANAGARI), ("hi-Latn", Script.LATIN)):
+        texts = [message.text for message in messages if message.language == code]
+        letters = letters_by_script(texts).sum(axis=0)
+        assert script_of_language(code) == script
+        assert letters.argmax() == script
 
 
 @pytest.mark.parametrize(
