@@ -33,7 +33,7 @@ def varied(text: str, label: str, language: Language, random: Random) -> str:
         text = _as_businesses_write(text, label, language, random)
     plain_letters = language.manner.plain_letters
     if plain_letters and random.random() < _PLAIN_LETTERS[label]:
-        text = text.translate(str.maketrans(plain_letters))
+        text = text.translate(plain_letters)
     draw = random.random()
     if draw < _CAPITALS[label]:
         text = " ".join(

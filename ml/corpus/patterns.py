@@ -47,7 +47,7 @@ class Manner:
     openings: tuple[str, ...]
     closings: tuple[str, ...]
     abbreviations: tuple[tuple[str, str], ...]
-    plain_letters: dict[str, str]  # what stands for a letter when only ASCII is typed
+    plain_letters: dict[int, str]  # what stands for a code point when only ASCII is typed
     own_digits: str  # the ten digits of the script, where a language has its own
     own_digits_share: float  # of its messages, how many are written with them
 
@@ -129,7 +129,9 @@ def _read_manner(path: Path, slots: dict[str, tuple[str, ...]]) -> Manner:
         openings=tuple(data["openings"]),
         closings=tuple(data["closings"]),
         abbreviations=tuple((long, short) for long, short in data.get("abbreviations", {}).items()),
-        plain_letters=data.get("plain_letters", {}),
+        plain_letters={
+            ord(letter): plain for letter, plain in data.get("plain_letters", {}).items()
+        },
         own_digits=data.get("own_digits", "0123456789"),
         own_digits_share=data.get("own_digits_share", 0.0),
     )

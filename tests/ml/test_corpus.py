@@ -91,7 +91,7 @@ def test_messages_are_also_written_without_the_letters_of_their_language(
     messages: list[Message],
 ) -> None:
     for code in languages():
-        letters = set(read_language(code).manner.plain_letters)
+        letters = {chr(point) for point in read_language(code).manner.plain_letters}
         if not letters:
             continue
         of_language = [m.text for m in messages if m.language == code and len(m.text) > 60]
