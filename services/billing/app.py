@@ -10,7 +10,7 @@ from hudhud.billing.v1 import billing_service_pb2_grpc
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
 from services.billing.config import BillingSettings
-from services.billing.domain.rates import RateCard
+from services.billing.domain.rate_card import RateCard
 from services.billing.message_events import STREAM, SUBJECTS, MessageEvents
 from services.billing.servicer import BillingServicer
 from services.billing.settlement import keep_expiring
@@ -18,8 +18,10 @@ from services.kit.client import connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
 from services.kit.database import FOUND_BY_KEY, Database
+from services.kit.jetstream import Stream
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
+from services.kit.relay import Relay
 from services.kit.server import Service
 from services.kit.tokens import TokenVerifier
 from services.kit.verification_keys import Fetch, VerificationKeys
@@ -65,12 +67,16 @@ async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIte
             subjects=SUBJECTS,
             handler=MessageEvents(database).handle,
         )
+        relay = Relay(
+            database, nats, Stream("billing", ["hudhud.billing.>"], settings.jetstream_replicas)
+        )
         servicer = BillingServicer(database, RateCard())
         yield Service(
             servicers=[(billing_service_pb2_grpc.add_BillingServiceServicer_to_server, servicer)],
             tokens=TokenVerifier(keys, clock=clock),
             background=[
                 consumer.run,
+                relay.run,
                 partial(keep_expiring, database, settings.expiry_interval_seconds),
             ],
         )

@@ -22,3 +22,4 @@ class BillingSettings(ServiceSettings):
     expiry_interval_seconds: float = Field(
         10.0, gt=0, description="how often reservations that ran out are looked for"
     )
+    jetstream_replicas: int = Field(1, ge=1, le=5, description="how often JetStream keeps events")

@@ -8,18 +8,20 @@ from uuid import UUID
 
 from grpc import StatusCode
 
-from services.billing.domain.rates import RateFault, RateFaultKind
+from services.billing.domain.ledger import Account
+from services.billing.domain.pricing import NoRate
+from services.billing.domain.rate_faults import RateFault, RateFaultKind
 from services.billing.domain.reservations import (
     AlreadyOver,
+    Capped,
     Denial,
     Ended,
     IdReused,
     NoAccount,
     NoCredit,
-    NoRate,
 )
 from services.kit import rules
-from services.kit.errors import Reason, Reasons, Refusal, Violation
+from services.kit.errors import CommonReasons, Reason, Reasons, Refusal, Violation
 
 
 class BillingReasons(Reasons, domain="billing.hudhud"):
@@ -34,6 +36,11 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         StatusCode.FAILED_PRECONDITION,
         "The business's account is in another currency, which never changes.",
         "Use the account's currency; the metadata names it.",
+    )
+    ACCOUNT_DIFFERS = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The business's account has another time zone or country, which never change.",
+        "Leave them out, or use the account's; the metadata names them.",
     )
     AMOUNT_INVALID = Reason(
         StatusCode.INVALID_ARGUMENT,
@@ -55,10 +62,25 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         "The rate begins in the past, where prices never change.",
         "Leave valid_from_time out for now, or name a time to come.",
     )
+    RATE_GAP = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The rates leave out a stretch of volume or of time.",
+        "Begin each tier, and each time, where the one before it ends; the violations name each.",
+    )
+    MARKET_UNKNOWN = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The market is neither a country nor a region of the market table.",
+        'Name a country by its code, a region as ListMarkets has it, or "ZZ" for everywhere.',
+    )
     INSUFFICIENT_CREDIT = Reason(
         StatusCode.FAILED_PRECONDITION,
         "The message costs more than the business has left.",
         "Top up the account and send the same message again.",
+    )
+    SPENDING_CAP_REACHED = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The message would take the business over what it allows itself to spend.",
+        "Wait for the next day or month, or raise the cap with SetSpendingLimits.",
     )
     NO_RATE = Reason(
         StatusCode.FAILED_PRECONDITION,
@@ -102,6 +124,17 @@ def refusal_of(denial: Denial) -> Refusal:
                     "available_micros": str(available.amount_micros),
                 },
             )
+        case Capped(period, price, left):
+            return Refusal(
+                BillingReasons.SPENDING_CAP_REACHED,
+                f"The message costs {price}; the business may spend {left} more this {period}.",
+                metadata={
+                    "period": period,
+                    "currency_code": price.currency_code,
+                    "price_micros": str(price.amount_micros),
+                    "left_micros": str(left.amount_micros),
+                },
+            )
         case IdReused(message_id):
             return Refusal(
                 BillingReasons.MESSAGE_ID_REUSED, metadata={"message_id": str(message_id)}
@@ -130,6 +163,25 @@ def currency_differs(business_id: UUID, currency_code: str) -> Refusal:
     )
 
 
+def account_differs(account: Account) -> Refusal:
+    """The refusal of another time zone or country than the account's."""
+    return Refusal(
+        BillingReasons.ACCOUNT_DIFFERS,
+        metadata={
+            "business_id": str(account.business_id),
+            "time_zone": account.time_zone,
+            "country_code": account.country_code or "",
+        },
+    )
+
+
+def time_zone_unknown() -> Refusal:
+    """The refusal of a time zone that there is not."""
+    return rules.refusal(
+        [Violation("time_zone", "is no time zone of the IANA database, such as Asia/Damascus")]
+    )
+
+
 def amount_invalid(message: str) -> Refusal:
     """The refusal of an amount; `message` says which amounts are good."""
     return Refusal(BillingReasons.AMOUNT_INVALID, message)
@@ -141,6 +193,9 @@ def rates_refused(faults: Sequence[RateFault]) -> Refusal:
         RateFaultKind.PRICE: BillingReasons.AMOUNT_INVALID,
         RateFaultKind.IN_THE_PAST: BillingReasons.RATE_IN_THE_PAST,
         RateFaultKind.OVERLAPS: BillingReasons.RATE_OVERLAPS,
+        RateFaultKind.GAP: BillingReasons.RATE_GAP,
+        RateFaultKind.MARKET: BillingReasons.MARKET_UNKNOWN,
+        RateFaultKind.MALFORMED: CommonReasons.INVALID_FIELD,
     }
     first = faults[0]
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""

@@ -15,15 +15,18 @@ from services.billing.actions.create_reservations import create_reservations
 from services.billing.actions.get_account import get_account
 from services.billing.actions.list_entries import list_entries
 from services.billing.actions.list_rates import list_rates
+from services.billing.actions.quote import quote
+from services.billing.actions.set_account_terms import set_account_terms
 from services.billing.actions.top_up_account import top_up_account
 from services.billing.domain.money import Money
-from services.billing.domain.rates import RateCard
+from services.billing.domain.pricing import Quotation
+from services.billing.domain.rate_card import RateCard
 from services.billing.domain.reservations import ReservationItem
 from services.kit import rules
 from services.kit.access import current_caller
 from services.kit.coalesce import Coalescer
 from services.kit.database import Database
-from services.kit.errors import Refusal
+from services.kit.errors import Refusal, Violation
 
 # One transaction of this size holds the accounts in it for some ten milliseconds.
 _RESERVED_AT_ONCE_MAX: Final = 1000
@@ -48,7 +51,11 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         self, request: pb.CreateAccountRequest, context: Any
     ) -> pb.CreateAccountResponse:
         account = await create_account(
-            self._database, UUID(request.business_id), request.currency_code
+            self._database,
+            UUID(request.business_id),
+            request.currency_code,
+            request.time_zone or None,
+            request.country_code or None,
         )
         return pb.CreateAccountResponse(account=wire.account(account))
 
@@ -58,6 +65,31 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         current_caller().must_act_for(request.business_id)
         account = await get_account(self._database, UUID(request.business_id))
         return pb.GetAccountResponse(account=wire.account(account))
+
+    async def SetAccountTerms(
+        self, request: pb.SetAccountTermsRequest, context: Any
+    ) -> pb.SetAccountTermsResponse:
+        account = await set_account_terms(
+            self._database,
+            UUID(request.business_id),
+            lambda account: wire.read_terms(request.terms, account.currency_code, "terms"),
+        )
+        return pb.SetAccountTermsResponse(account=wire.account(account))
+
+    async def SetSpendingLimits(
+        self, request: pb.SetSpendingLimitsRequest, context: Any
+    ) -> pb.SetSpendingLimitsResponse:
+        current_caller().must_act_for(request.business_id)
+        if request.limits.HasField("credit_limit"):
+            raise rules.refusal([Violation("limits.credit_limit", "must be absent")])
+        account = await set_account_terms(
+            self._database,
+            UUID(request.business_id),
+            lambda account: wire.read_terms(
+                request.limits, account.currency_code, "limits"
+            )._replace(credit_limit_micros=account.terms.credit_limit_micros),
+        )
+        return pb.SetSpendingLimitsResponse(account=wire.account(account))
 
     async def TopUpAccount(
         self, request: pb.TopUpAccountRequest, context: Any
@@ -77,6 +109,15 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             self._database, at, request.page_size, request.page_token
         )
         return pb.ListRatesResponse(rates=map(wire.rate, rates), next_page_token=next_page_token)
+
+    async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:
+        current_caller().must_act_for(request.business_id)
+        quotations = await quote(
+            self._database,
+            UUID(request.business_id),
+            [wire.read_shipment(item) for item in request.items],
+        )
+        return pb.QuoteResponse(outcomes=map(_quote_outcome, quotations))
 
     @rules.judged_apart("items")
     async def CreateReservations(
@@ -126,6 +167,12 @@ def _read_item(item: pb.ReservationItem) -> ReservationItem | Refusal:
         return wire.read_item(item)
     except Refusal as refusal:
         return refusal
+
+
+def _quote_outcome(outcome: Quotation | Refusal) -> pb.QuoteOutcome:
+    if isinstance(outcome, Refusal):
+        return pb.QuoteOutcome(refusal=outcome.to_proto())
+    return pb.QuoteOutcome(quotation=wire.quotation(outcome))
 
 
 def _outcome(outcome: Money | Exception) -> pb.ReservationOutcome:

@@ -1,17 +1,22 @@
 """Owns what becomes of reservations: captured or released by messaging's events, expired by time.
 
-Each is resolved exactly once, whatever comes twice, late or out of order. A receipt that the ledger
-says otherwise about books nothing: it is written down as unsettled, and CheckLedger names it.
+Each is resolved exactly once, whatever comes twice, late or out of order. A message that was
+delivered after its reservation had expired is charged by a new entry, at the price of its
+acceptance. A receipt that the ledger says otherwise about books nothing: it is written down as
+unsettled, and CheckLedger names it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from services.billing.domain.ledger import EntryType
-from services.billing.domain.reservations import MessageKey
+from services.billing.domain.money import Money
+from services.billing.domain.reservations import MessageKey, charge_late
 from services.billing.store import accounts, reservations
 from services.kit.database import Connection, Database
 
@@ -30,7 +35,7 @@ async def settle_reservations(
     """
 
     async def settle(connection: Connection) -> list[MessageKey]:
-        await accounts.hold_accounts(
+        held = await accounts.hold_accounts(
             connection, {key.business_id for key in (*captured, *released)}
         )
         now = database.clock.now()
@@ -38,12 +43,14 @@ async def settle_reservations(
         for resolution, keys in ((EntryType.CAPTURE, captured), (EntryType.RELEASE, released)):
             if not keys:
                 continue
-            if await reservations.resolve_reservations(connection, resolution, keys, now) < len(
-                keys
-            ):
-                unsettled += await reservations.insert_unsettled_receipts(
-                    connection, resolution, keys, now
-                )
+            resolved = await reservations.resolve_reservations(connection, resolution, keys, now)
+            if resolved == len(keys):
+                continue
+            if resolution is EntryType.CAPTURE:
+                await _capture_late(connection, keys, held, now)
+            unsettled += await reservations.insert_unsettled_receipts(
+                connection, resolution, keys, now
+            )
         return unsettled
 
     for key in await database.run("settle_reservations", settle):
@@ -51,6 +58,19 @@ async def settle_reservations(
             "receipt not booked",
             extra={"business_id": key.business_id, "message_id": key.message_id},
         )
+
+
+async def _capture_late(
+    connection: Connection,
+    keys: Collection[MessageKey],
+    held: Mapping[UUID, Money],
+    now: datetime,
+) -> None:
+    """Charge those of the messages whose reservations had expired before they were delivered."""
+    late = await reservations.find_late(connection, keys)
+    if late:
+        available = {business_id: money.amount_micros for business_id, money in held.items()}
+        await reservations.insert_late_captures(connection, charge_late(late, available), now)
 
 
 async def expire_reservations(database: Database, count_max: int = EXPIRED_AT_ONCE_MAX) -> int:

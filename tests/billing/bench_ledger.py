@@ -21,7 +21,9 @@ from services.billing.actions.create_account import create_account
 from services.billing.actions.create_reservations import create_reservations
 from services.billing.actions.top_up_account import top_up_account
 from services.billing.domain.money import Money
-from services.billing.domain.rates import EVERYWHERE, Category, NewRate, RateCard
+from services.billing.domain.pricing import Shipment
+from services.billing.domain.rate_card import RateCard
+from services.billing.domain.rates import EVERYWHERE, Category, NewRate
 from services.billing.domain.reservations import MessageKey, ReservationItem
 from services.billing.domain.top_ups import TopUp
 from services.billing.settlement import settle_reservations
@@ -80,7 +82,9 @@ class Bench:
         ends = self.database.clock.now() + timedelta(days=1)
         key = self.accounts[account]
         return [
-            ReservationItem(MessageKey(key, new_id()), Category.UTILITY, "SY", False, ends)
+            ReservationItem(
+                MessageKey(key, new_id()), Shipment(Category.UTILITY, "SY", window_open=False), ends
+            )
             for _ in range(count)
         ]
 
@@ -94,9 +98,9 @@ class Bench:
                 INSERT,
                 [item.key.business_id for item in items],
                 [item.key.message_id for item in items],
-                [item.category for item in items],
-                [item.destination_country for item in items],
-                [item.window_open for item in items],
+                [item.shipment.category for item in items],
+                [item.shipment.destination_country for item in items],
+                [item.shipment.window_open for item in items],
                 [item.expire_time for item in items],
                 [5000] * len(items),
             )

@@ -62,7 +62,7 @@ class Held:
     ask: Ask
     price: int
     ends: int
-    state: Literal["open", "capture", "release", "expiry"] = "open"
+    state: Literal["open", "capture", "release", "expiry", "late_capture"] = "open"
 
 
 @dataclass
@@ -71,6 +71,7 @@ class Ledger:
 
     now: int = 0
     available: dict[Business, int] = field(default_factory=lambda: {0: 0, 1: 0})
+    owed: dict[Business, int] = field(default_factory=lambda: {0: 0, 1: 0})
     held: dict[Message, Held] = field(default_factory=dict)
     top_ups: dict[int, tuple[Business, int]] = field(default_factory=dict)
     unsettled: set[tuple[Message, str]] = field(default_factory=set)
@@ -93,10 +94,15 @@ class Ledger:
                         ledger._resolve(held, "expiry")
         return ledger, []
 
-    def sums(self) -> dict[Business, tuple[int, int, int]]:
-        """Of each business what is available, reserved and earned."""
+    def sums(self) -> dict[Business, tuple[int, int, int, int]]:
+        """Of each business what is available, reserved, earned and owed."""
         return {
-            business: (available, self._sum(business, "open"), self._sum(business, "capture"))
+            business: (
+                available,
+                self._sum(business, "open"),
+                self._sum(business, "capture") + self._sum(business, "late_capture"),
+                self.owed[business],
+            )
             for business, available in self.available.items()
         }
 
@@ -132,17 +138,32 @@ class Ledger:
         if number not in self.top_ups:
             self.top_ups[number] = business, amount
             self.available[business] += amount
+            repaid = min(self.owed[business], self.available[business])
+            self.available[business] -= repaid
+            self.owed[business] -= repaid
         if self.top_ups[number] != (business, amount):
             return "TOP_UP_ID_REUSED"
         return self.available[business]
 
     def _settle(self, wanted: Literal["capture", "release"], messages: set[Message]) -> None:
-        for message in messages:
+        # In the order of their reservations: what came late is paid in that order.
+        order = {message: place for place, message in enumerate(self.held)}
+        for message in sorted(messages, key=lambda message: order.get(message, -1)):
             held = self.held.get(message)
             if held is not None and held.state == "open":
                 self._resolve(held, wanted)
-            elif held is None or (held.state == "capture") != (wanted == "capture"):
+            elif held is not None and held.state == "expiry" and wanted == "capture":
+                self._charge_late(held)
+            elif held is None or held.state.endswith("capture") != (wanted == "capture"):
                 self.unsettled.add((message, wanted))
+
+    def _charge_late(self, held: Held) -> None:
+        held.state = "late_capture"
+        business = held.ask.message[0]
+        if held.price <= self.available[business]:
+            self.available[business] -= held.price
+        else:
+            self.owed[business] += held.price
 
     def _resolve(self, held: Held, state: Literal["capture", "release", "expiry"]) -> None:
         held.state = state

@@ -2,6 +2,7 @@
 
 import itertools
 import string
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -114,7 +115,11 @@ class Business:
                 "SELECT account::text, balance_micros FROM balances WHERE business_id = $1",
                 UUID(self.business_id),
             )
-        return {row[0]: row[1] for row in rows}
+        ledger: dict[str, int] = Counter()
+        for account, micros in rows:
+            # What is earned is one sum here, whichever category it is from.
+            ledger["revenue" if account.startswith("revenue") else account] += micros
+        return dict(ledger)
 
     async def unsettled(self) -> list[str]:
         """The messages of which a receipt could not be booked."""

@@ -10,8 +10,8 @@ import pytest
 from hudhud.billing.v1 import account_pb2
 from hudhud.billing.v1 import billing_service_pb2 as pb
 from services.billing.actions.create_reservations import create_reservations
-from services.billing.domain.rates import RateCard
-from services.billing.store.accounts import hold_for_pricing
+from services.billing.domain.rate_card import RateCard
+from services.billing.store.accounts import hold_for_reserving
 from services.billing.wire import read_item
 from services.kit.errors import Refusal
 from tests.billing.house import House
@@ -111,7 +111,7 @@ async def test_no_rate_begins_while_a_reservation_is_being_priced(business: Busi
     """Whoever has taken the old price commits before the new one begins."""
     house, observer = business.house, await business.house.guest()
     async with house.database.transaction("test") as connection:
-        available, _ = await hold_for_pricing(connection, [UUID(business.business_id)])
+        available, _ = await hold_for_reserving(connection, [UUID(business.business_id)])
         assert len(available) == 1
         adding = asyncio.ensure_future(business.add_rate(UTILITY, 2 * UNIT))
         waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -227,7 +227,7 @@ async def test_only_an_operator_adds_rates(house: House, business: Business) -> 
 
 async def test_rates_are_listed_in_pages_of_one_time(fresh_house: House) -> None:
     house, currency = fresh_house, new_currency()
-    countries = [first + second for first in "ABC" for second in "ABC"]
+    countries = ["AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AR"]
     await add(
         house,
         *(rate(house, currency, country=country) for country in countries),

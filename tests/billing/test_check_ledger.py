@@ -67,7 +67,8 @@ BREAKAGES = {
     " WHERE type = 'capture'": [
         "messages resolved more than once: 1 (message {free} of {business}, 2 times)",
     ],
-    "UPDATE entries SET category = 'marketing' WHERE type = 'capture'": [
+    "UPDATE entries SET category = 'marketing', to_account = 'revenue_marketing'"
+    " WHERE type = 'capture'": [
         "resolutions that are not of a reservation as it was made: 1",
     ],
     "DELETE FROM open_reservations": [

@@ -7,7 +7,7 @@ import pytest
 
 from hudhud.billing.v1 import billing_service_pb2 as pb
 from services.billing.actions.create_reservations import create_reservations
-from services.billing.domain.rates import RateCard
+from services.billing.domain.rate_card import RateCard
 from services.billing.wire import read_item
 from services.kit.client import PeerFault
 from services.kit.clock import new_id

@@ -1,5 +1,6 @@
 """Money, rates and page tokens, without a database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.billing.domain.ledger import CurrencySums, Fault, find_unequal_sums, parse_entry_id
 from services.billing.domain.money import Money
-from services.billing.domain.rates import EVERYWHERE, Category, Rate, RateCard, RateKind, RatePage
+from services.billing.domain.rate_card import RateCard
+from services.billing.domain.rates import EVERYWHERE, Category, Rate, RateKind, RatePage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,10 +25,7 @@ rates = st.builds(
 
 
 def numbered(found: list[Rate]) -> list[Rate]:
-    return [
-        Rate(each.category, each.country_code, each.price, each.valid_from_time, number)
-        for number, each in enumerate(found, start=1)
-    ]
+    return [replace(each, rate_id=number) for number, each in enumerate(found, start=1)]
 
 
 @pytest.mark.parametrize(
@@ -56,11 +55,12 @@ def test_the_rate_in_force_is_the_last_that_began(
     card.add(numbered(found))
 
     def last_of(code: str) -> Rate | None:
-        begun = [r for r in numbered(found) if r.country_code == code and r.valid_from_time <= at]
+        begun = [r for r in numbered(found) if r.market == code and r.valid_from_time <= at]
         return max(begun, key=lambda rate: rate.valid_from_time, default=None)
 
     expected = last_of(country) or last_of(EVERYWHERE)
-    assert card.find(Category.UTILITY, country, "USD", at) == expected
+    ladder = card.find(Category.UTILITY, country, "USD", at)
+    assert (ladder and ladder.rung(1)) == expected
     assert card.find(Category.UTILITY, country, "EUR", at) is None
     assert card.find(Category.MARKETING, country, "USD", at) is None
 

@@ -6,6 +6,7 @@ A failure prints the shortest history that fails and the seed; HUDHUD_TEST_SEED 
 import asyncio
 import os
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,11 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, note, seed, settings
 from hypothesis import strategies as st
 
+from hudhud.clearance.v1 import clearance_pb2
 from services.billing.actions.create_account import create_account
 from services.billing.actions.create_reservations import create_reservations
 from services.billing.actions.top_up_account import top_up_account
 from services.billing.domain.money import Money
-from services.billing.domain.rates import Category, RateCard
+from services.billing.domain.pricing import Shipment
+from services.billing.domain.rate_card import RateCard
+from services.billing.domain.rates import Category
 from services.billing.domain.reservations import MessageKey, ReservationItem
 from services.billing.domain.top_ups import TopUp as MoneyIn
 from services.billing.message_events import MessageEvents
@@ -78,7 +82,7 @@ async def historic_house(postgres: PostgresForTests, authority: Authority) -> As
     async with running_billing(postgres, authority) as house:
         business = await open_business(house, micros=0, currency=CURRENCY)
         for category, price in PRICES.items():
-            number = list(Category).index(Category(category)) + 1
+            number = clearance_pb2.Category.Value(f"CATEGORY_{category.upper()}")
             await business.add_rate(number, price)
             await business.add_rate(number, 2 * price, country="QA")
         yield house
@@ -205,7 +209,8 @@ class Road:
             )
             entries = await connection.fetch(
                 "SELECT business_id, reference_id, type::text FROM entries"
-                " WHERE business_id = ANY ($1) AND type <> 'top_up' ORDER BY entry_id",
+                " WHERE business_id = ANY ($1) AND type NOT IN ('top_up', 'repayment')"
+                " ORDER BY entry_id",
                 self.ids,
             )
             unsettled = await connection.fetch(
@@ -213,7 +218,9 @@ class Road:
                 " WHERE business_id = ANY ($1)",
                 self.ids,
             )
-        sums = {(row[0], row[1]): row[2] for row in balances}
+        sums: Counter[tuple[UUID, str]] = Counter()
+        for business_id, account, micros in balances:
+            sums[business_id, "revenue" if account.startswith("revenue") else account] += micros
         names = {
             self._key((business, number)): (business, number)
             for business in range(3)
@@ -221,9 +228,12 @@ class Road:
         }
         return {
             "sums": {
-                business: tuple(
-                    sums[self.ids[business], account]
-                    for account in ("available", "reserved", "revenue")
+                business: (
+                    *(
+                        sums[self.ids[business], account]
+                        for account in ("available", "reserved", "revenue")
+                    ),
+                    -sums[self.ids[business], "receivable"],
                 )
                 for business in (0, 1)
             },
@@ -241,8 +251,6 @@ class Road:
     def _item(self, ask: Ask) -> ReservationItem:
         return ReservationItem(
             self._key(ask.message),
-            Category(ask.category),
-            ask.country,
-            ask.window_open,
+            Shipment(Category(ask.category), ask.country, ask.window_open),
             self.clock.now() + timedelta(seconds=ask.seconds),
         )

@@ -29,7 +29,8 @@ async def list_rates(
     size = page_size or PAGE_SIZE_DEFAULT
     async with database.connection("list_rates") as connection:
         # One more than asked for tells whether there is another page.
-        found = await rates.list_rates(connection, page.at, page.after, size + 1)
+        found = await rates.list_rates(connection, page, size + 1)
     listed = found[:size]
-    next_page = RatePage(page.at, after=listed[-1].kind).text() if len(found) > size else ""
-    return listed, next_page
+    if len(found) <= size:
+        return listed, ""
+    return listed, RatePage(page.at, listed[-1].kind, listed[-1].tier_from).text()

@@ -9,8 +9,10 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from services.billing.domain.free_rules import FreeRule
 from services.billing.domain.money import Money
-from services.billing.domain.rates import Category
+from services.billing.domain.rates import Category, Channel
+from services.billing.domain.terms import Terms
 
 
 class EntryType(StrEnum):
@@ -21,6 +23,11 @@ class EntryType(StrEnum):
     CAPTURE = "capture"
     RELEASE = "release"
     EXPIRY = "expiry"
+    LATE_CAPTURE = "late_capture"
+    REPAYMENT = "repayment"
+    CREDIT_NOTE = "credit_note"
+    ADJUSTMENT = "adjustment"
+    TAX = "tax"
 
 
 class LedgerAccount(StrEnum):
@@ -29,7 +36,16 @@ class LedgerAccount(StrEnum):
     FUNDING = "funding"
     AVAILABLE = "available"
     RESERVED = "reserved"
-    REVENUE = "revenue"
+    REVENUE = "revenue"  # what was earned before it was told apart by category
+    RECEIVABLE = "receivable"
+    ALLOWANCE = "allowance"
+    ADJUSTMENTS = "adjustments"
+    TAX = "tax"
+    REVENUE_UTILITY = "revenue_utility"
+    REVENUE_AUTHENTICATION = "revenue_authentication"
+    REVENUE_AUTHENTICATION_INTERNATIONAL = "revenue_authentication_international"
+    REVENUE_MARKETING = "revenue_marketing"
+    REVENUE_SERVICE = "revenue_service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +55,16 @@ class Account:
     business_id: UUID
     available: Money
     reserved: Money
+    owed: Money
     create_time: datetime
+    time_zone: str
+    country_code: str | None
+    terms: Terms
+
+    @property
+    def currency_code(self) -> str:
+        """The currency of all its amounts."""
+        return self.available.currency_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +78,14 @@ class Entry:
     reference_id: UUID
     category: Category | None
     create_time: datetime
+    from_account: LedgerAccount
+    to_account: LedgerAccount
+    # Where it is about a message; the previous release did not say.
+    channel: Channel | None
+    market: str | None
+    units: int | None
+    free_rule: FreeRule | None
+    corrects_entry_id: int | None
 
 
 class CurrencySums(NamedTuple):
@@ -66,6 +99,10 @@ class CurrencySums(NamedTuple):
     revenue: int
     entry_count: int
     open_reservation_count: int
+    owed: int = 0
+    allowed: int = 0
+    adjusted: int = 0
+    tax: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, NamedTuple, TypeAlias
+from datetime import date, datetime, timedelta
+from typing import Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from services.billing.domain.alerts import Alert, alerts_of
+from services.billing.domain.free_rules import FreeRule
+from services.billing.domain.ledger import LedgerAccount
 from services.billing.domain.money import Money
-from services.billing.domain.rates import Category, RateCard
+from services.billing.domain.payers import Payer, Purse
+from services.billing.domain.pricing import NoRate, Shipment, price_of
+from services.billing.domain.rate_card import RateCard
+from services.billing.domain.rates import Category
+from services.billing.domain.usage import ALLOWANCE_MARKET, Usage, UsageKey
 
 
 class MessageKey(NamedTuple):
@@ -28,28 +35,42 @@ class ReservationItem(NamedTuple):
     """What messaging asks for one message."""
 
     key: MessageKey
-    category: Category
-    destination_country: str
-    window_open: bool
+    shipment: Shipment
     expire_time: datetime
 
 
 class Reservation(NamedTuple):
-    """What is held for one message. Without a rate it is free by rule."""
+    """What is held for one message, and what it was counted as."""
 
     item: ReservationItem
-    price: Money
-    rate_id: int | None
+    # What is held, and on which side of the ledger it was taken.
+    amount: Money
+    source: LedgerAccount
+    rate_id: int | None  # None: free by rule
+    category: Category  # as it was priced
+    market: str | None
+    usage_day: date | None
+    free_rule: FreeRule | None
+
+    @property
+    def price(self) -> Money:
+        """What the business pays. What an allowance pays is free to it."""
+        if self.source is LedgerAccount.ALLOWANCE:
+            return Money(self.amount.currency_code, 0)
+        return self.amount
 
     def answers(self, item: ReservationItem) -> bool:
         """Whether `item` asks for this very reservation again.
 
-        Window and expiry belong to the moment of asking, not to the message: asked again later,
-        with the window closed since, the first answer stands.
+        Window, expiry and the person's coming by a link belong to the moment of asking, not to the
+        message: asked again later, with the window closed since, the first answer stands.
         """
+        mine, its = self.item.shipment, item.shipment
         return (
-            self.item.category == item.category
-            and self.item.destination_country == item.destination_country
+            mine.category is its.category
+            and mine.destination_country == its.destination_country
+            and mine.channel is its.channel
+            and mine.units == its.units
         )
 
     def covers(self, item: ReservationItem, now: datetime) -> bool:
@@ -66,20 +87,20 @@ class NoAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class NoRate:
-    """Nothing says what such a message costs."""
-
-    category: Category
-    destination_country: str
-    currency_code: str
-
-
-@dataclass(frozen=True, slots=True)
 class NoCredit:
     """The message costs more than the business has left."""
 
     price: Money
     available: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """The message would take the business over what it allows itself to spend."""
+
+    period: Literal["day", "month"]
+    price: Money
+    left: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +124,34 @@ class AlreadyOver:
     expire_time: datetime
 
 
-Denial: TypeAlias = NoAccount | NoRate | NoCredit | IdReused | Ended | AlreadyOver
+Denial: TypeAlias = NoAccount | NoRate | NoCredit | Capped | IdReused | Ended | AlreadyOver
 
 
 class Decision(NamedTuple):
-    """An outcome for each item, in their order, and what has to be booked for it."""
+    """An outcome for each item, in their order, what has to be booked, and who is to be told."""
 
     outcomes: list[Money | Denial]
     added: list[Reservation]
+    alerts: list[Alert]
 
 
 def decide(
     items: Iterable[ReservationItem],
-    available: Mapping[UUID, Money],
+    payers: Mapping[UUID, Payer],
     reserved: Mapping[MessageKey, Reservation],
     card: RateCard,
+    usage: Usage,
     now: datetime,
 ) -> Decision:
     """Decide on each item in turn, so that a business's money goes to whoever asked first.
 
-    `available` is what each business with an account can spend, `reserved` what has been reserved
-    before for any of the items. An item that is denied takes nothing, and a cheaper one behind it
-    may still be paid.
+    `payers` are the businesses with an account, `reserved` what has been reserved before for any of
+    the items, `usage` what has been used of what the card or the terms count. An item that is
+    denied takes nothing, and a cheaper one behind it may still be paid.
     """
-    left = {business_id: money.amount_micros for business_id, money in available.items()}
+    purses = {business_id: Purse.of(payer) for business_id, payer in payers.items()}
+    days = {business_id: payer.day(now) for business_id, payer in payers.items()}
+    usage_before, usage = usage, usage.copy()
     known = dict(reserved)
     outcomes: list[Money | Denial] = []
     added: list[Reservation] = []
@@ -136,23 +161,23 @@ def decide(
         if earlier is not None:
             outcomes.append(_again(earlier, item, now))
             continue
-        account = available.get(business_id)
-        if account is None:
+        purse = purses.get(business_id)
+        if purse is None:
             outcomes.append(NoAccount(business_id))
             continue
-        reservation = quote(item, account.currency_code, card, now)
-        if not isinstance(reservation, Reservation):
-            outcomes.append(reservation)
-            continue
-        price = reservation.price
-        if price.amount_micros > left[business_id]:
-            outcomes.append(NoCredit(price, Money(account.currency_code, left[business_id])))
-            continue
-        left[business_id] -= price.amount_micros
-        known[item.key] = reservation
-        outcomes.append(price)
-        added.append(reservation)
-    return Decision(outcomes, added)
+        outcome = _reserve(item, purse, days[business_id], card, usage, now)
+        if isinstance(outcome, Reservation):
+            known[item.key] = outcome
+            added.append(outcome)
+            outcomes.append(outcome.price)
+        else:
+            outcomes.append(outcome)
+    alerts = [
+        alert
+        for business_id, purse in purses.items()
+        for alert in alerts_of(business_id, purse, days[business_id], usage_before, usage)
+    ]
+    return Decision(outcomes, added, alerts)
 
 
 def _again(earlier: Reservation, item: ReservationItem, now: datetime) -> Money | Denial:
@@ -163,15 +188,72 @@ def _again(earlier: Reservation, item: ReservationItem, now: datetime) -> Money 
     return earlier.price
 
 
-def quote(
-    item: ReservationItem, currency_code: str, card: RateCard, now: datetime
-) -> Reservation | NoRate | AlreadyOver:
-    """What the message costs a business with an account in this currency."""
+def _reserve(
+    item: ReservationItem, purse: Purse, day: date, card: RateCard, usage: Usage, now: datetime
+) -> Reservation | Denial:
+    """What is taken from the purse for one message, or why nothing is."""
     if item.expire_time <= now:
         return AlreadyOver(item.expire_time)
-    if item.category is Category.SERVICE and item.window_open:
-        return Reservation(item, Money(currency_code, 0), rate_id=None)
-    rate = card.find(item.category, item.destination_country, currency_code, now)
-    if rate is None:
-        return NoRate(item.category, item.destination_country, currency_code)
-    return Reservation(item, rate.price, rate.rate_id)
+    business_id, shipment = item.key.business_id, item.shipment
+    price = price_of(shipment, business_id, purse.payer, card, usage, now)
+    if isinstance(price, NoRate):
+        return price
+    charged = price.charged
+    if price.free_rule is FreeRule.ALLOWANCE:
+        source = LedgerAccount.ALLOWANCE
+        given = UsageKey(business_id, shipment.channel, ALLOWANCE_MARKET, price.category)
+        usage.add(given, shipment.units)
+    else:
+        if capped := _over_a_cap(business_id, purse.payer, charged, usage):
+            return capped
+        taken = purse.take(charged.amount_micros)
+        if taken is None:
+            return NoCredit(charged, Money(charged.currency_code, purse.left_micros))
+        source = taken
+        usage.spend(business_id, charged.amount_micros)
+    counted = UsageKey(business_id, shipment.channel, price.market, price.category)
+    usage.add(counted, shipment.units)
+    return Reservation(
+        item,
+        price.listed,
+        source,
+        price.rate.rate_id if price.rate else None,
+        price.category,
+        price.market,
+        day,
+        price.free_rule,
+    )
+
+
+def _over_a_cap(business_id: UUID, payer: Payer, price: Money, usage: Usage) -> Capped | None:
+    periods: tuple[tuple[Literal["day", "month"], int | None, dict[UUID, int]], ...] = (
+        ("day", payer.terms.daily_cap_micros, usage.today_micros),
+        ("month", payer.terms.monthly_cap_micros, usage.month_micros),
+    )
+    for period, cap, spent in periods:
+        if cap is not None and price.amount_micros:
+            left = max(0, cap - spent.get(business_id, 0))
+            if price.amount_micros > left:
+                return Capped(period, price, Money(price.currency_code, left))
+    return None
+
+
+def charge_late(
+    late: Iterable[Reservation], available_micros: Mapping[UUID, int]
+) -> list[Reservation]:
+    """The same reservations, each with the side that pays now that it was delivered after all.
+
+    What the prepaid balance does not cover is owed, whatever the credit limit: the message arrived.
+    """
+    left = dict(available_micros)
+    charged = []
+    for reservation in late:
+        source = reservation.source
+        if source is not LedgerAccount.ALLOWANCE:
+            business_id, micros = reservation.item.key.business_id, reservation.amount.amount_micros
+            source = LedgerAccount.RECEIVABLE
+            if micros <= left[business_id]:
+                left[business_id] -= micros
+                source = LedgerAccount.AVAILABLE
+        charged.append(reservation._replace(source=source))
+    return charged

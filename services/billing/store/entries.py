@@ -7,16 +7,18 @@ from uuid import UUID
 
 import asyncpg
 
-from services.billing.domain.ledger import Entry, EntryType
+from services.billing.domain.free_rules import FreeRule
+from services.billing.domain.ledger import Entry, EntryType, LedgerAccount
 from services.billing.domain.money import Money
-from services.billing.domain.rates import Category
+from services.billing.domain.rates import Category, Channel
 from services.billing.domain.top_ups import TopUp
 from services.kit.database import Connection
 
 _LIST: Final = """
 SELECT
     entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
-    create_time
+    create_time, from_account::text, to_account::text, channel::text, market, units,
+    free_rule::text, corrects_entry_id
 FROM entries
 WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2)
 ORDER BY entry_id DESC
@@ -27,7 +29,8 @@ LIMIT $3
 _LIST_ABOUT: Final = """
 SELECT
     entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
-    create_time
+    create_time, from_account::text, to_account::text, channel::text, market, units,
+    free_rule::text, corrects_entry_id
 FROM entries
 WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2) AND reference_id = $4
 ORDER BY entry_id DESC
@@ -52,6 +55,23 @@ async def insert_top_up(connection: Connection, top_up: TopUp) -> bool:
         top_up.create_time,
     )
     return status == "INSERT 0 1"
+
+
+async def insert_repayment(connection: Connection, top_up: TopUp, amount_micros: int) -> None:
+    """Settle what is owed from money that just came in."""
+    await connection.execute(
+        """
+        INSERT INTO entries
+            (business_id, type, from_account, to_account, amount_micros, currency_code,
+             reference_id, create_time)
+        VALUES ($1, 'repayment', 'available', 'receivable', $2, $3, $4, $5)
+        """,
+        top_up.business_id,
+        amount_micros,
+        top_up.amount.currency_code,
+        top_up.top_up_id,
+        top_up.create_time,
+    )
 
 
 async def get_top_up(connection: Connection, top_up_id: UUID) -> TopUp | None:
@@ -94,4 +114,11 @@ def _entry(row: asyncpg.Record) -> Entry:
         reference_id=row["reference_id"],
         category=Category(row["category"]) if row["category"] else None,
         create_time=row["create_time"],
+        from_account=LedgerAccount(row["from_account"]),
+        to_account=LedgerAccount(row["to_account"]),
+        channel=Channel(row["channel"]) if row["channel"] else None,
+        market=row["market"],
+        units=row["units"],
+        free_rule=FreeRule(row["free_rule"]) if row["free_rule"] else None,
+        corrects_entry_id=row["corrects_entry_id"],
     )

@@ -29,7 +29,11 @@ WITH moved AS (
         sum(credits) AS credits,
         sum(credits - debits) FILTER (WHERE account = 'available') AS available,
         sum(credits - debits) FILTER (WHERE account = 'reserved') AS reserved,
-        sum(credits - debits) FILTER (WHERE account = 'revenue') AS revenue
+        sum(credits - debits) FILTER (WHERE account::text LIKE 'revenue%') AS revenue,
+        sum(debits - credits) FILTER (WHERE account = 'receivable') AS owed,
+        sum(debits - credits) FILTER (WHERE account = 'allowance') AS allowed,
+        sum(debits - credits) FILTER (WHERE account = 'adjustments') AS adjusted,
+        sum(credits - debits) FILTER (WHERE account = 'tax') AS tax
     FROM moved
     GROUP BY currency_code
 ), counted AS (
@@ -45,7 +49,8 @@ SELECT
     currency_code,
     coalesce(debits, 0)::bigint, coalesce(credits, 0)::bigint, coalesce(available, 0)::bigint,
     coalesce(reserved, 0)::bigint, coalesce(revenue, 0)::bigint, coalesce(entry_count, 0),
-    coalesce(open_count, 0)
+    coalesce(open_count, 0), coalesce(owed, 0)::bigint, coalesce(allowed, 0)::bigint,
+    coalesce(adjusted, 0)::bigint, coalesce(tax, 0)::bigint
 FROM currencies
 LEFT JOIN totals USING (currency_code)
 LEFT JOIN counted USING (currency_code)
@@ -73,7 +78,8 @@ _FAULTS: Final = {
     "balances below zero": """
         SELECT format('%s of %s is %s', account, business_id, balance_micros)
         FROM balances
-        WHERE balance_micros < 0 AND account <> 'funding'
+        WHERE balance_micros < 0
+            AND account NOT IN ('funding', 'receivable', 'allowance', 'adjustments')
     """,
     "accounts whose balances do not add up to zero": """
         SELECT format('those of %s make %s', business_id, sum(balance_micros))
@@ -130,12 +136,22 @@ _FAULTS: Final = {
         WHERE type = 'reservation'
             AND CASE
                 WHEN rate_id IS NULL
-                    THEN amount_micros <> 0 OR entries.category <> 'service' OR NOT window_open
-                ELSE rates.price_micros IS DISTINCT FROM amount_micros
+                    THEN amount_micros <> 0
+                        OR (
+                            coalesce(free_rule, 'reply') <> 'entry_point'
+                            AND (entries.category <> 'service' OR NOT window_open)
+                        )
+                ELSE rates.price_micros * coalesce(units, 1) IS DISTINCT FROM amount_micros
                     OR rates.category <> entries.category
                     OR rates.currency_code <> entries.currency_code
-                    OR rates.country_code NOT IN (destination_country, 'ZZ')
+                    OR rates.channel <> coalesce(entries.channel, 'app')
                     OR rates.valid_from_time > entries.create_time
+                    OR rates.valid_to_time <= entries.create_time
+                    OR CASE
+                        WHEN market IS NULL
+                            THEN rates.country_code NOT IN (destination_country, 'ZZ')
+                        ELSE rates.country_code <> market
+                    END
             END
     """,
     "messages whose receipt could not be booked": """

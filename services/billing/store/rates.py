@@ -1,29 +1,49 @@
-"""Owns the rows of rates, and the agreement of all replicas on which are in force."""
+"""Owns the rows of rates and free rules, and what all replicas agree is in force."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
+from services.billing.domain.free_rules import FreeRule, RuleKind, RuleRow
 from services.billing.domain.money import Money
-from services.billing.domain.rates import Category, Rate, RateKind
+from services.billing.domain.rate_faults import Span
+from services.billing.domain.rates import Category, Channel, Rate, RateKind, RatePage
 from services.kit.database import Connection
+
+_COLUMNS: Final = """
+    rate_id, category::text, country_code, currency_code, price_micros, valid_from_time,
+    channel::text, tier_from, tier_to, valid_to_time
+"""
 
 
 async def read_rates(connection: Connection, after: int) -> list[Rate]:
     """The rates with numbers beyond `after`, in their order."""
     rows = await connection.fetch(
-        """
-        SELECT rate_id, category::text, country_code, currency_code, price_micros, valid_from_time
-        FROM rates
-        WHERE rate_id > $1
-        ORDER BY rate_id
-        """,
+        f"SELECT {_COLUMNS} FROM rates WHERE rate_id > $1 ORDER BY rate_id",  # noqa: S608
         after,
     )
     return [_rate(row) for row in rows]
+
+
+async def read_rules(connection: Connection, after: int) -> list[RuleRow]:
+    """The free rules with numbers beyond `after`, in their order."""
+    rows = await connection.fetch(
+        """
+        SELECT rule::text, channel::text, currency_code, amount, valid_from_time, rule_id
+        FROM free_rules
+        WHERE rule_id > $1
+        ORDER BY rule_id
+        """,
+        after,
+    )
+    return [
+        RuleRow(FreeRule(row[0]), Channel(row[1]), row[2], row[3], row[4], row[5]) for row in rows
+    ]
 
 
 async def stop_pricing(connection: Connection) -> None:
@@ -31,85 +51,150 @@ async def stop_pricing(connection: Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(rates_lock())")
 
 
-async def find_beginnings(
-    connection: Connection, rates: Sequence[Rate]
-) -> set[tuple[RateKind, datetime]]:
-    """The beginnings of any of `rates` at which another of the same kind begins."""
+async def find_ladders(
+    connection: Connection, kinds: Iterable[RateKind]
+) -> dict[RateKind, list[Span]]:
+    """When the ladders of these kinds are in force."""
+    asked = sorted(set(kinds))
     rows = await connection.fetch(
         """
-        SELECT rates.category::text, rates.country_code, rates.currency_code, rates.valid_from_time
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
-            AS asked (category, country_code, currency_code, valid_from_time)
+        SELECT DISTINCT rates.category::text, rates.country_code, rates.currency_code,
+            rates.channel::text, rates.valid_from_time, rates.valid_to_time
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+            AS asked (category, market, currency_code, channel)
         JOIN rates
-            ON rates.category = asked.category::category
-            AND rates.country_code = asked.country_code
+            ON rates.channel = asked.channel::channel
+            AND rates.category = asked.category::category
+            AND rates.country_code = asked.market
             AND rates.currency_code = asked.currency_code
-            AND rates.valid_from_time = asked.valid_from_time
         """,
-        *_kinds_and_beginnings(rates),
+        [kind.category for kind in asked],
+        [kind.market for kind in asked],
+        [kind.currency_code for kind in asked],
+        [kind.channel for kind in asked],
     )
-    return {(RateKind(Category(row[0]), row[1], row[2]), row[3]) for row in rows}
+    found: dict[RateKind, list[Span]] = defaultdict(list)
+    for row in rows:
+        kind = RateKind(Category(row[0]), row[1], row[2], Channel(row[3]))
+        found[kind].append(Span(row[4], row[5]))
+    return found
 
 
-async def insert_rates(connection: Connection, rates: Sequence[Rate], now: datetime) -> list[Rate]:
+async def find_rule_beginnings(
+    connection: Connection, rules: Sequence[RuleRow]
+) -> set[tuple[RuleKind, datetime]]:
+    """The beginnings of any of `rules` at which another of the same kind begins."""
+    rows = await connection.fetch(
+        """
+        SELECT rule::text, channel::text, currency_code, valid_from_time
+        FROM free_rules
+        WHERE currency_code = ANY ($1)
+        """,
+        list({rule.currency_code for rule in rules}),
+    )
+    return {(RuleKind(FreeRule(row[0]), Channel(row[1]), row[2]), row[3]) for row in rows}
+
+
+async def insert_rates(
+    connection: Connection, rates: Sequence[Rate], now: datetime, card_id: int | None = None
+) -> list[Rate]:
     """Add rates; the answer has their numbers, in the same order."""
     rows = await connection.fetch(
-        """
+        f"""
         INSERT INTO rates
-            (category, country_code, currency_code, valid_from_time, price_micros, create_time)
-        SELECT category::category, country_code, currency_code, valid_from_time, price_micros, $6
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[])
-            WITH ORDINALITY
-            AS added (category, country_code, currency_code, valid_from_time, price_micros, place)
+            (category, country_code, currency_code, valid_from_time, price_micros, channel,
+             tier_from, tier_to, valid_to_time, create_time, card_id)
+        SELECT category::category, country_code, currency_code, valid_from_time, price_micros,
+            channel::channel, tier_from, tier_to, valid_to_time, $10, $11
+        FROM unnest(
+            $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[],
+            $7::bigint[], $8::bigint[], $9::timestamptz[]
+        ) WITH ORDINALITY AS added (
+            category, country_code, currency_code, valid_from_time, price_micros, channel,
+            tier_from, tier_to, valid_to_time, place
+        )
         ORDER BY place
-        RETURNING
-            rate_id, category::text, country_code, currency_code, price_micros, valid_from_time
-        """,
-        *_kinds_and_beginnings(rates),
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608
+        [rate.category for rate in rates],
+        [rate.market for rate in rates],
+        [rate.price.currency_code for rate in rates],
+        [rate.valid_from_time for rate in rates],
         [rate.price.amount_micros for rate in rates],
+        [rate.channel for rate in rates],
+        [rate.tier_from for rate in rates],
+        [rate.tier_to for rate in rates],
+        [rate.valid_to_time for rate in rates],
         now,
+        card_id,
     )
     return [_rate(row) for row in rows]
 
 
-async def list_rates(
-    connection: Connection, at: datetime, after: RateKind | None, count: int
-) -> list[Rate]:
-    """At most `count` of the rates in force, in the order of their kinds, from beyond `after`."""
-    rows = await connection.fetch(
+async def insert_rules(
+    connection: Connection, rules: Sequence[RuleRow], now: datetime, card_id: int | None = None
+) -> None:
+    """Add free rules."""
+    await connection.execute(
         """
-        SELECT DISTINCT ON (rates.category, country_code, currency_code)
-            rate_id, category::text, country_code, currency_code, price_micros, valid_from_time
+        INSERT INTO free_rules
+            (rule, channel, currency_code, amount, valid_from_time, card_id, create_time)
+        SELECT rule::free_rule, channel::channel, currency_code, amount, valid_from_time, $6, $7
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[])
+            AS added (rule, channel, currency_code, amount, valid_from_time)
+        """,
+        [rule.rule for rule in rules],
+        [rule.channel for rule in rules],
+        [rule.currency_code for rule in rules],
+        [rule.amount for rule in rules],
+        [rule.valid_from_time for rule in rules],
+        card_id,
+        now,
+    )
+
+
+async def list_rates(connection: Connection, page: RatePage, count: int) -> list[Rate]:
+    """At most `count` of the rates in force, in the order of their kinds and tiers."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
         FROM rates
         WHERE valid_from_time <= $1
+            AND (valid_to_time IS NULL OR valid_to_time > $1)
+            AND NOT EXISTS (
+                SELECT FROM rates AS later
+                WHERE later.channel = rates.channel
+                    AND later.category = rates.category
+                    AND later.country_code = rates.country_code
+                    AND later.currency_code = rates.currency_code
+                    AND later.valid_from_time > rates.valid_from_time
+                    AND later.valid_from_time <= $1
+            )
             AND (
                 $2::text IS NULL
-                OR (rates.category, country_code, currency_code) > ($2::text::category, $3, $4)
+                OR (rates.category, country_code, currency_code, channel, tier_from)
+                    > ($2::text::category, $3, $4, $5::text::channel, $6)
             )
-        ORDER BY rates.category, country_code, currency_code, valid_from_time DESC
-        LIMIT $5
-        """,
-        at,
-        *(after or (None, None, None)),
+        ORDER BY rates.category, country_code, currency_code, channel, tier_from
+        LIMIT $7
+        """,  # noqa: S608
+        page.at,
+        *(page.after or (None, None, None, None)),
+        page.tier_from,
         count,
     )
     return [_rate(row) for row in rows]
-
-
-def _kinds_and_beginnings(rates: Sequence[Rate]) -> tuple[list[object], ...]:
-    return (
-        [rate.category for rate in rates],
-        [rate.country_code for rate in rates],
-        [rate.price.currency_code for rate in rates],
-        [rate.valid_from_time for rate in rates],
-    )
 
 
 def _rate(row: asyncpg.Record) -> Rate:
     return Rate(
         rate_id=row["rate_id"],
         category=Category(row["category"]),
-        country_code=row["country_code"],
+        market=row["country_code"],
         price=Money(row["currency_code"], row["price_micros"]),
         valid_from_time=row["valid_from_time"],
+        channel=Channel(row["channel"]),
+        tier_from=row["tier_from"],
+        tier_to=row["tier_to"],
+        valid_to_time=row["valid_to_time"],
     )

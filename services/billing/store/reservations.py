@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
+import asyncpg
+
+from services.billing.domain.free_rules import FreeRule
 from services.billing.domain.ledger import EntryType, LedgerAccount
 from services.billing.domain.money import Money
-from services.billing.domain.rates import Category
+from services.billing.domain.pricing import Shipment
+from services.billing.domain.rates import Category, Channel
 from services.billing.domain.reservations import MessageKey, Reservation, ReservationItem
 from services.kit.database import Connection
 
 # Any number will do, as long as nobody else in the database locks on it: "expiry" in ASCII.
 _EXPIRY_LOCK = 0x657870697279
-
-# Where the money goes that was held.
-_DESTINATIONS: Final = {
-    EntryType.CAPTURE: LedgerAccount.REVENUE,
-    EntryType.RELEASE: LedgerAccount.AVAILABLE,
-    EntryType.EXPIRY: LedgerAccount.AVAILABLE,
-}
 
 
 async def find_reservations(
@@ -33,7 +29,9 @@ async def find_reservations(
         SELECT
             entries.business_id, entries.reference_id, entries.category::text,
             entries.destination_country, entries.window_open, entries.expire_time,
-            entries.currency_code, entries.amount_micros, entries.rate_id
+            entries.currency_code, entries.amount_micros, entries.rate_id,
+            entries.from_account::text, entries.channel::text, entries.market, entries.units,
+            entries.usage_day, entries.free_rule::text
         FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
         JOIN entries
             ON entries.business_id = asked.business_id
@@ -42,12 +40,24 @@ async def find_reservations(
         """,
         *_columns(keys),
     )
-    found = {}
-    for row in rows:
-        key = MessageKey(row[0], row[1])
-        item = ReservationItem(key, Category(row[2]), row[3], row[4], row[5])
-        found[key] = Reservation(item, Money(row[6], row[7]), row[8])
-    return found
+    return {MessageKey(row[0], row[1]): _reservation(row) for row in rows}
+
+
+def _reservation(row: asyncpg.Record) -> Reservation:
+    category = Category(row[2])
+    # The previous release said neither channel nor units: it knew of one.
+    channel = Channel(row[10]) if row[10] else Channel.APP
+    shipment = Shipment(category.cleared, row[3], row[4], channel, row[12] or 1)
+    return Reservation(
+        ReservationItem(MessageKey(row[0], row[1]), shipment, row[5]),
+        Money(row[6], row[7]),
+        LedgerAccount(row[9]),
+        row[8],
+        category,
+        row[11],
+        row[13],
+        FreeRule(row[14]) if row[14] else None,
+    )
 
 
 async def insert_reservations(
@@ -60,27 +70,36 @@ async def insert_reservations(
         INSERT INTO entries
             (business_id, type, from_account, to_account, amount_micros, currency_code,
              reference_id, category, destination_country, window_open, expire_time, rate_id,
-             create_time)
+             channel, market, units, usage_day, free_rule, create_time)
         SELECT
-            business_id, 'reservation', 'available', 'reserved', amount_micros, currency_code,
-            message_id, category::category, destination_country, window_open, expire_time, rate_id,
-            $10
+            business_id, 'reservation', source::ledger_account, 'reserved', amount_micros,
+            currency_code, message_id, category::category, destination_country, window_open,
+            expire_time, rate_id, channel::channel, market, units, usage_day,
+            free_rule::free_rule, $16
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[],
-            $7::text[], $8::bigint[], $9::bigint[]
+            $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[],
+            $13::integer[], $14::date[], $15::text[]
         ) AS added (
             business_id, message_id, category, destination_country, window_open, expire_time,
-            currency_code, amount_micros, rate_id
+            currency_code, amount_micros, rate_id, source, channel, market, units, usage_day,
+            free_rule
         )
         """,
         *_columns([item.key for item in items]),
-        [item.category for item in items],
-        [item.destination_country for item in items],
-        [item.window_open for item in items],
+        [reservation.category for reservation in reservations],
+        [item.shipment.destination_country for item in items],
+        [item.shipment.window_open for item in items],
         [item.expire_time for item in items],
-        [reservation.price.currency_code for reservation in reservations],
-        [reservation.price.amount_micros for reservation in reservations],
+        [reservation.amount.currency_code for reservation in reservations],
+        [reservation.amount.amount_micros for reservation in reservations],
         [reservation.rate_id for reservation in reservations],
+        [reservation.source for reservation in reservations],
+        [item.shipment.channel for item in items],
+        [reservation.market for reservation in reservations],
+        [item.shipment.units for item in items],
+        [reservation.usage_day for reservation in reservations],
+        [reservation.free_rule for reservation in reservations],
         now,
     )
 
@@ -90,26 +109,102 @@ async def resolve_reservations(
 ) -> int:
     """Capture, release or expire those of the reservations that are open; tell how many were.
 
-    The businesses' accounts have to be held.
+    What is captured is earned, the rest goes back to where it came from. The businesses' accounts
+    have to be held.
     """
     status = await connection.execute(
         """
         INSERT INTO entries
             (business_id, type, from_account, to_account, amount_micros, currency_code,
-             reference_id, category, create_time)
+             reference_id, category, channel, market, units, usage_day, free_rule, create_time)
         SELECT
-            held.business_id, $3::text::entry_type, 'reserved', $4::text::ledger_account,
-            held.amount_micros, held.currency_code, held.message_id, held.category, $5
+            held.business_id, $3::text::entry_type, 'reserved',
+            CASE $3 WHEN 'capture' THEN earned_as(held.category) ELSE held.source END,
+            held.amount_micros, held.currency_code, held.message_id, held.category, held.channel,
+            held.market, held.units, held.usage_day, held.free_rule, $4
         FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
         JOIN open_reservations AS held
             ON held.business_id = asked.business_id AND held.message_id = asked.message_id
         """,
         *_columns(keys),
         resolution,
-        _DESTINATIONS[resolution],
         now,
     )
     return int(status.rpartition(" ")[2])
+
+
+async def find_late(connection: Connection, keys: Collection[MessageKey]) -> list[Reservation]:
+    """The reservations of these messages that expired and have not been charged since."""
+    rows = await connection.fetch(
+        """
+        SELECT
+            entries.business_id, entries.reference_id, entries.category::text,
+            entries.destination_country, entries.window_open, entries.expire_time,
+            entries.currency_code, entries.amount_micros, entries.rate_id,
+            entries.from_account::text, entries.channel::text, entries.market, entries.units,
+            entries.usage_day, entries.free_rule::text
+        FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
+        JOIN entries
+            ON entries.business_id = asked.business_id
+            AND entries.reference_id = asked.message_id
+            AND entries.type = 'reservation'
+        WHERE EXISTS (
+                SELECT FROM entries AS expiry
+                WHERE expiry.business_id = asked.business_id
+                    AND expiry.reference_id = asked.message_id
+                    AND expiry.type = 'expiry'
+            )
+            AND NOT EXISTS (
+                SELECT FROM entries AS late
+                WHERE late.business_id = asked.business_id
+                    AND late.reference_id = asked.message_id
+                    AND late.type = 'late_capture'
+            )
+        ORDER BY entries.business_id, entries.entry_id
+        """,
+        *_columns(keys),
+    )
+    return [_reservation(row) for row in rows]
+
+
+async def insert_late_captures(
+    connection: Connection, captures: Sequence[Reservation], now: datetime
+) -> None:
+    """Charge messages whose reservations had expired, each to its `source`.
+
+    The businesses' accounts have to be held.
+    """
+    items = [capture.item for capture in captures]
+    await connection.execute(
+        """
+        INSERT INTO entries
+            (business_id, type, from_account, to_account, amount_micros, currency_code,
+             reference_id, category, channel, market, units, usage_day, free_rule, create_time)
+        SELECT
+            business_id, 'late_capture', source::ledger_account,
+            earned_as(category::category), amount_micros, currency_code, message_id,
+            category::category, channel::channel, market, units, usage_day,
+            free_rule::free_rule, $12
+        FROM unnest(
+            $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[],
+            $7::text[], $8::text[], $9::integer[], $10::date[], $11::text[]
+        ) AS added (
+            business_id, message_id, category, currency_code, amount_micros, source,
+            channel, market, units, usage_day, free_rule
+        )
+        """,
+        *_columns([item.key for item in items]),
+        [capture.category for capture in captures],
+        [capture.amount.currency_code for capture in captures],
+        [capture.amount.amount_micros for capture in captures],
+        [capture.source for capture in captures],
+        [item.shipment.channel for item in items],
+        [capture.market for capture in captures],
+        [item.shipment.units for item in items],
+        [capture.usage_day for capture in captures],
+        [capture.free_rule for capture in captures],
+        now,
+    )
 
 
 async def insert_unsettled_receipts(
@@ -117,18 +212,24 @@ async def insert_unsettled_receipts(
 ) -> list[MessageKey]:
     """Write down those of the receipts that the ledger says otherwise about; tell which are new.
 
-    `wanted` is CAPTURE or RELEASE. To a release, an expiry says the same.
+    `wanted` is CAPTURE or RELEASE. To a release, an expiry says the same; a late capture is one.
     """
     rows = await connection.fetch(
         """
         INSERT INTO unsettled_receipts (business_id, message_id, wanted, found, create_time)
-        SELECT asked.business_id, asked.message_id, $3::text::entry_type, resolution.type, $4
+        SELECT asked.business_id, asked.message_id, $3::text::entry_type,
+            CASE WHEN late.type IS NULL THEN resolution.type ELSE 'capture' END, $4
         FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
         LEFT JOIN entries AS resolution
             ON resolution.business_id = asked.business_id
             AND resolution.reference_id = asked.message_id
             AND resolution.type IN ('capture', 'release', 'expiry')
-        WHERE resolution.type IS NULL OR (resolution.type = 'capture') <> ($3 = 'capture')
+        LEFT JOIN entries AS late
+            ON late.business_id = asked.business_id
+            AND late.reference_id = asked.message_id
+            AND late.type = 'late_capture'
+        WHERE resolution.type IS NULL
+            OR (resolution.type = 'capture' OR late.type IS NOT NULL) <> ($3 = 'capture')
         ON CONFLICT (business_id, message_id, wanted) DO NOTHING
         RETURNING business_id, message_id
         """,

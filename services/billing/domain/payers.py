@@ -1,0 +1,81 @@
+"""Owns what a business can spend at a moment: what it has paid in, and its credit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from services.billing.domain.ledger import Account, LedgerAccount
+from services.billing.domain.terms import Terms, zone
+
+
+class Payer(NamedTuple):
+    """A business's account at the moment at which it is held."""
+
+    currency_code: str
+    available_micros: int
+    receivable_micros: int = 0
+    time_zone: str = "UTC"
+    country_code: str | None = None
+    terms: Terms = Terms()
+
+    @property
+    def credit_micros(self) -> int:
+        """What it can still take on credit."""
+        return max(0, self.terms.credit_limit_micros + self.receivable_micros)
+
+    @property
+    def watches_spending(self) -> bool:
+        """Whether it matters what was spent today or this month."""
+        terms = self.terms
+        return bool(
+            terms.daily_cap_micros is not None
+            or terms.monthly_cap_micros is not None
+            or terms.spent_alerts_micros
+        )
+
+    def day(self, at: datetime) -> date:
+        """The business's calendar day."""
+        return at.date() if self.time_zone == "UTC" else at.astimezone(zone(self.time_zone)).date()
+
+
+def payer_of(account: Account) -> Payer:
+    """The account as a payer."""
+    return Payer(
+        account.currency_code,
+        account.available.amount_micros,
+        -account.owed.amount_micros,
+        account.time_zone,
+        account.country_code,
+        account.terms,
+    )
+
+
+@dataclass(slots=True)
+class Purse:
+    """What a payer has left while a batch is decided."""
+
+    payer: Payer
+    available_micros: int
+    credit_micros: int
+
+    @classmethod
+    def of(cls, payer: Payer) -> Purse:
+        """The purse before the batch."""
+        return cls(payer, payer.available_micros, payer.credit_micros)
+
+    @property
+    def left_micros(self) -> int:
+        """What a message may cost at most: it is paid whole from one side."""
+        return max(self.available_micros, self.credit_micros)
+
+    def take(self, micros: int) -> LedgerAccount | None:
+        """Take a message's price, from the prepaid balance if that covers it; None: too little."""
+        if micros <= self.available_micros:
+            self.available_micros -= micros
+            return LedgerAccount.AVAILABLE
+        if micros <= self.credit_micros:
+            self.credit_micros -= micros
+            return LedgerAccount.RECEIVABLE
+        return None
