@@ -70,7 +70,7 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
     MARKET_UNKNOWN = Reason(
         StatusCode.INVALID_ARGUMENT,
         "The market is neither a country nor a region of the market table.",
-        'Name a country by its code, a region as ListMarkets has it, or "ZZ" for everywhere.',
+        'Name a country by its code, a region as data/markets.csv has it, or "ZZ" for everywhere.',
     )
     INSUFFICIENT_CREDIT = Reason(
         StatusCode.FAILED_PRECONDITION,

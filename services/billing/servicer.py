@@ -17,6 +17,7 @@ from services.billing.actions.list_entries import list_entries
 from services.billing.actions.list_rates import list_rates
 from services.billing.actions.quote import quote
 from services.billing.actions.set_account_terms import set_account_terms
+from services.billing.actions.set_spending_limits import set_spending_limits
 from services.billing.actions.top_up_account import top_up_account
 from services.billing.domain.money import Money
 from services.billing.domain.pricing import Quotation
@@ -82,12 +83,10 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         current_caller().must_act_for(request.business_id)
         if request.limits.HasField("credit_limit"):
             raise rules.refusal([Violation("limits.credit_limit", "must be absent")])
-        account = await set_account_terms(
+        account = await set_spending_limits(
             self._database,
             UUID(request.business_id),
-            lambda account: wire.read_terms(
-                request.limits, account.currency_code, "limits"
-            )._replace(credit_limit_micros=account.terms.credit_limit_micros),
+            lambda account: wire.read_terms(request.limits, account.currency_code, "limits"),
         )
         return pb.SetSpendingLimitsResponse(account=wire.account(account))
 

@@ -1,4 +1,4 @@
-"""Owns SetAccountTerms and SetSpendingLimits."""
+"""Owns SetAccountTerms."""
 
 from __future__ import annotations
 
