@@ -339,7 +339,9 @@ def refusal_from_rpc_error(error: grpc.aio.AioRpcError, peer: str = "") -> Refus
     code = error.code()
     metadata = {"peer": peer} if peer else {}
     name = peer or "the service"
-    if code is grpc.StatusCode.UNAVAILABLE:
+    # Nobody here cancelled, or the wait would have ended without a status: a peer that stops answers
+    # CANCELLED to the calls that had reached its machine and not yet its code.
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return Refusal(
             CommonReasons.DEPENDENCY_UNAVAILABLE,
             f"{name} does not answer: {error.details()}",

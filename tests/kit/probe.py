@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import logging
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -28,6 +29,8 @@ from services.kit.signing import SigningKey
 from services.kit.tokens import TokenSigner, TokenVerifier
 from services.kit.verification_keys import VerificationKeys
 from services.local.certificates import Authority
+
+log = logging.getLogger(__name__)
 
 PROTOS = Path(__file__).parents[2] / "protos"
 BUSINESS_ID = UUID("01970000-0000-7000-8000-000000000001")
@@ -112,6 +115,7 @@ class ProbeServicer(stubs.ProbeServiceServicer):  # type: ignore[misc]
             case "act for another":
                 current_caller().must_act_for(PERSON_ID)
             case "take half a second":
+                log.info("taking half a second")
                 await asyncio.sleep(0.5)
             case "wait":
                 self.entered.set()
