@@ -64,8 +64,8 @@ class _Recipient:
 class SessionBook:
     """The sessions that this edge process seals with.
 
-    Give it one batch at a time, the next when the one before has left: the order of sealing has to
-    be the order of delivery. The database has the last word on every session: it takes a new
+    Give it one batch at a time, and let them leave in that order: the order of sealing has to be
+    the order of delivery. The database has the last word on every session: it takes a new
     state only over the version that was read, and whoever changes or retires a session elsewhere
     (opening an answer, say) needs to tell nobody.
     """

@@ -6,9 +6,10 @@
     4. seal        for each device; the ratchet's state is stored before anything leaves
     5. dispatch    messaging's promise: from here on the message is on its way
 
-Steps 1 to 3 may run for several batches at once; 4 and 5 for one after the other, because the order
-of sealing has to be the order of delivery. Wherever it stops, the same message sent again picks the
-road up: policy and messaging answer a repetition with their first answer.
+Steps 1 to 3 may run for several batches at once. The order of sealing has to be the order of
+delivery, so one batch is sealed at a time and one is dispatched at a time: while messaging promises
+one, the next is sealed and waits for it to have left. Wherever it stops, the same message sent again
+picks the road up: policy and messaging answer a repetition with their first answer.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from services.ends.edge.domain import (
     Outgoing,
     Prepared,
     Promise,
+    Sealed,
     Sent,
     Stopped,
 )
@@ -79,10 +81,12 @@ class SendMessages:
         self._dispatching: Coalescer[_Cleared, Outcome] = Coalescer(
             self._dispatch,
             items_max=batch_items_max,
-            in_flight_max=1,
+            in_flight_max=2,  # one is sealed, one is on its way to messaging
             weight=_sealed_bytes,
             weight_max=BATCH_BYTES_MAX,
         )
+        self._sealing = asyncio.Lock()
+        self._leaving: asyncio.Future[bool] | None = None  # the last batch: whether it has left
 
     async def __call__(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
         """What became of each message; a Refusal (or a fault) stands in the list, not raised."""
@@ -122,33 +126,39 @@ class SendMessages:
     async def _dispatch(self, cleared: list[_Cleared]) -> list[Outcome | Exception]:
         now = self._clock.now()
         requests = [_seal_request(item, now) for item in cleared]
-        outcomes: list[Outcome | Exception | None] = []
-        dispatches: list[tuple[int, Dispatch]] = []
-        for position, copies in enumerate(await self._sessions.seal(requests)):
-            outcomes.append(copies if isinstance(copies, Refusal) else None)
-            if not isinstance(copies, Refusal):
-                item = cleared[position]
-                dispatches.append(
-                    (position, Dispatch(item.clearance, copies, item.message.time_to_live))
-                )
+        async with self._sealing:
+            sealed = await self._sessions.seal(requests)
+            if self._leaving is not None and not await asyncio.shield(self._leaving):
+                # Nobody knows what became of the batch before, and its sessions are retired: what
+                # was sealed after it in them must not arrive before it.
+                sealed = await self._sessions.seal(requests)
+            leaving = self._leaving = asyncio.get_running_loop().create_future()
+        left = False
         try:
-            for position, promise in await self._accept(dispatches):
-                outcomes[position] = _outcome(cleared[position], promise)
-        except Exception:
-            self._sessions.retire(requests)
-            raise
-        return [outcome for outcome in outcomes if outcome is not None]
+            outcomes = await self._accept(cleared, sealed)
+            left = True
+        finally:
+            if not left:
+                self._sessions.retire(requests)
+            leaving.set_result(left)
+        return outcomes
 
     async def _accept(
-        self, dispatches: Sequence[tuple[int, Dispatch]]
-    ) -> list[tuple[int, Promise | Refusal]]:
+        self, cleared: Sequence[_Cleared], sealed: Sequence[tuple[Sealed, ...] | Refusal]
+    ) -> list[Outcome | Exception]:
         """The promises are made inside this call. What is lost on the way back is found again by
         sending the same message once more.
         """
-        if not dispatches:
-            return []
-        promises = await self._messaging.accept([dispatch for _, dispatch in dispatches])
-        return list(zip((position for position, _ in dispatches), promises, strict=True))
+        dispatches = [
+            Dispatch(item.clearance, copies, item.message.time_to_live)
+            for item, copies in zip(cleared, sealed, strict=True)
+            if not isinstance(copies, Refusal)
+        ]
+        promises = iter(await self._messaging.accept(dispatches) if dispatches else ())
+        return [
+            copies if isinstance(copies, Refusal) else _outcome(item, next(promises))
+            for item, copies in zip(cleared, sealed, strict=True)
+        ]
 
 
 def _judged(
