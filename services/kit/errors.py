@@ -339,8 +339,8 @@ def refusal_from_rpc_error(error: grpc.aio.AioRpcError, peer: str = "") -> Refus
     code = error.code()
     metadata = {"peer": peer} if peer else {}
     name = peer or "the service"
-    # Nobody here cancelled, or the wait would have ended without a status: a peer that stops answers
-    # CANCELLED to the calls that had reached its machine and not yet its code.
+    # Whoever cancels here has no status to read. A peer that stops answers CANCELLED to the calls
+    # that had reached its machine and not yet its code.
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
         return Refusal(
             CommonReasons.DEPENDENCY_UNAVAILABLE,

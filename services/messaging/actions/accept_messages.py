@@ -34,7 +34,7 @@ from services.messaging.domain import (
 from services.messaging.envelopes import sealed_copies
 from services.messaging.errors import MessagingReasons
 from services.messaging.ports import Billing, ReservationRequest
-from services.messaging.store import mailboxes, messages, windows
+from services.messaging.store import messages, windows
 
 BATCH_ITEMS_MAX = 256
 BATCH_BYTES_MAX = 8 * 1024 * 1024
@@ -177,11 +177,10 @@ class AcceptMessages:
                 for one, message in promises
                 for copy in _copies(one, now)
             ]
-
-            async def store(connection: Connection) -> dict[tuple[UUID, UUID], Message]:
-                return await _store(connection, [message for _, message in promises], copies)
-
-            answers.update(await self._database.run("accept_messages", store))
+            async with self._database.connection("accept_messages.store") as connection:
+                answers.update(
+                    await _store(connection, [message for _, message in promises], copies)
+                )
 
             # 5. Tell the streams of these devices. What gets lost here is found by their next look.
             self._wakeups.wake({copy.end_id for _, _, copy in copies})
@@ -216,8 +215,7 @@ async def _store(
     copies: Sequence[tuple[MessageKey, datetime, SealedCopy]],
 ) -> dict[tuple[UUID, UUID], Message]:
     """Store messages with their copies; where another batch was first, its message stands."""
-    stored = await messages.insert_messages(connection, promised)
-    await mailboxes.insert_for_devices(connection, [copy for copy in copies if copy[0] in stored])
+    stored = await messages.insert_messages(connection, promised, copies)
     standing = {message.key[1:]: message for message in promised if message.key in stored}
     lost = [message.key[1:] for message in promised if message.key not in stored]
     if lost:

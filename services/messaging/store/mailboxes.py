@@ -116,27 +116,10 @@ async def look(
     return found
 
 
-INSERT_FOR_DEVICES = """
-INSERT INTO device_envelopes (
-    person_id, business_id, message_id, device_id, expire_time, envelope
-)
-SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::bytea[]
-)
-"""
-
 INSERT_FOR_EDGES = """
 INSERT INTO edge_envelopes (business_id, message_id, edge_id, expire_time, envelope)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::bytea[])
 """
-
-
-async def insert_for_devices(
-    connection: Connection, copies: Iterable[tuple[MessageKey, datetime, SealedCopy]]
-) -> None:
-    """Put copies into mailboxes of devices; each with its message and that one's expire_time."""
-    rows = [(*key, copy.end_id, expire_time, copy.envelope) for key, expire_time, copy in copies]
-    await connection.execute(INSERT_FOR_DEVICES, *columns(rows, 6))
 
 
 async def insert_for_edges(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
 
 from services.kit.database import Connection
-from services.messaging.domain import Message, MessageKey, Price, State
+from services.messaging.domain import Message, MessageKey, Price, SealedCopy, State
 from services.messaging.store.columns import columns
 
 MESSAGE = """
@@ -65,14 +66,46 @@ RETURNING person_id, business_id, message_id
 """
 
 
-async def insert_messages(connection: Connection, messages: Iterable[Message]) -> set[MessageKey]:
-    """Store messages; return the keys of those that were not there before."""
+# The copies of what was there before stay out of the mailboxes. IS TRUE keeps the planner from
+# making a join of it, which without hash joins would compare every copy with every message.
+INSERT_MESSAGES_WITH_COPIES = f"""
+WITH stored AS ({INSERT_MESSAGES}),
+put AS (
+    INSERT INTO device_envelopes (
+        person_id, business_id, message_id, device_id, expire_time, envelope
+    )
+    SELECT person_id, business_id, message_id, device_id, expire_time, envelope
+    FROM unnest(
+        $15::uuid[], $16::uuid[], $17::uuid[], $18::uuid[], $19::timestamptz[], $20::bytea[]
+    ) WITH ORDINALITY AS copies (
+        person_id, business_id, message_id, device_id, expire_time, envelope, place
+    )
+    WHERE ((person_id, business_id, message_id) IN (SELECT * FROM stored)) IS TRUE
+    ORDER BY place
+)
+SELECT * FROM stored
+"""  # noqa: S608 - only constants
+
+
+async def insert_messages(
+    connection: Connection,
+    messages: Iterable[Message],
+    copies: Iterable[tuple[MessageKey, datetime, SealedCopy]],
+) -> set[MessageKey]:
+    """Store messages, and their copies in mailboxes in the order given, in one statement.
+
+    Returns the keys of those that were not there before; copies of the others are left out. A copy
+    comes with its message's key and expire_time.
+    """
     # In the order of the key, so that batches that hold the same messages wait one way only.
     rows = [
         (*message.key, *message[1:7], *message.price, *message[8:])
         for message in sorted(messages, key=lambda message: message.key)
     ]
-    stored = await connection.fetch(INSERT_MESSAGES, *columns(rows, 14))
+    boxed = [(*key, copy.end_id, expire_time, copy.envelope) for key, expire_time, copy in copies]
+    stored = await connection.fetch(
+        INSERT_MESSAGES_WITH_COPIES, *columns(rows, 14), *columns(boxed, 6)
+    )
     return {MessageKey(*row) for row in stored}
 
 

@@ -27,7 +27,7 @@ from services.policy.domain.wordings import Template
 from services.policy.errors import PolicyReasons
 from services.policy.explanations import explained
 from services.policy.judge import Judge
-from services.policy.store import preferences, verdicts
+from services.policy.store import verdicts
 from services.policy.store.verdicts import Verdict
 from services.policy.template_uses import check_use
 from services.policy.templates import RememberedTemplates
@@ -107,19 +107,16 @@ class ScreenMessages:
 
     async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:
         async with self._database.connection("read_for_screening") as connection:
-            found = await verdicts.get(connection, list({draft.key for draft in drafts}))
+            found, preferences = await verdicts.get_with_preferences(
+                connection, [(draft.key, draft.pair) for draft in drafts]
+            )
             fresh = [
                 draft
                 for draft in drafts
                 if draft.key not in found or not found[draft.key].stands(now)
             ]
-            if not fresh:
-                return _Known(found, {}, {})
-            return _Known(
-                found,
-                await preferences.get(connection, {draft.pair for draft in fresh}),
-                await self._templates.find(connection, [draft.template for draft in fresh]),
-            )
+            templates = await self._templates.find(connection, [draft.template for draft in fresh])
+        return _Known(found, preferences, templates)
 
     async def _judge_all(
         self, drafts: Sequence[Draft], known: _Known, now: datetime

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.kit.database import Connection
 from services.policy.domain.evidence import Evidence
-from services.policy.domain.messages import Category, Fate, MessageKey
+from services.policy.domain.messages import Category, Fate, MessageKey, Pair, Preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,37 @@ async def get(connection: Connection, keys: Sequence[MessageKey]) -> dict[Messag
     )
     verdicts = (_verdict(row) for row in rows)
     return {verdict.key: verdict for verdict in verdicts}
+
+
+async def get_with_preferences(
+    connection: Connection, asked: Sequence[tuple[MessageKey, Pair]]
+) -> tuple[dict[MessageKey, Verdict], dict[Pair, Preference]]:
+    """The verdicts that there are, and what the people decided about the businesses; a pair about
+    which nothing was decided is left out. One question: it is asked for every batch.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT asked.business_id, asked.message_id, asked.person_id,
+               body_digest, category, evidence, screen_time, expire_time, fate,
+               marketing_consent, blocked
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
+             AS asked (business_id, message_id, person_id)
+        LEFT JOIN verdicts USING (business_id, message_id)
+        LEFT JOIN preferences USING (person_id, business_id)
+        """,
+        [key.business_id for key, _ in asked],
+        [key.message_id for key, _ in asked],
+        [pair.person_id for _, pair in asked],
+    )
+    verdicts = [_verdict(row) for row in rows if row["body_digest"] is not None]
+    preferences = {
+        Pair(row["person_id"], row["business_id"]): Preference(
+            row["marketing_consent"], row["blocked"]
+        )
+        for row in rows
+        if row["blocked"] is not None
+    }
+    return {verdict.key: verdict for verdict in verdicts}, preferences
 
 
 async def insert(connection: Connection, verdicts: Sequence[Verdict]) -> set[MessageKey]:

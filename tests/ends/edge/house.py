@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
+
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.content.v1 import content_pb2
 from hudhud.edge.v1 import edge_service_pb2 as pb
@@ -48,6 +50,18 @@ class House:
             lifetime_seconds=lifetime_seconds,
         )
         return await self.bearer(token.text)
+
+    async def sealed_count(self, business_id: str) -> int:
+        """How many of a business's messages are sealed and not yet confirmed by their devices."""
+        connection = await asyncpg.connect(self.settings.database_url)
+        try:
+            count: int = await connection.fetchval(
+                "SELECT sum(unconfirmed_count) FROM sessions WHERE business_id = $1",
+                UUID(business_id),
+            )
+        finally:
+            await connection.close()
+        return count
 
     async def bearer(self, text: str | None) -> Any:
         """A stub with this token, or none."""

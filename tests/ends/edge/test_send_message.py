@@ -24,6 +24,7 @@ from tests.ends.fakes.troubles import away
 from tests.ends.handset import Handset
 from tests.fixtures.waiting import eventually
 
+ATTEMPTS_MAX = 4  # of a call, see services/kit/client.py
 NO_CREDIT = Refusal(
     received_reason(
         "INSUFFICIENT_CREDIT", "billing.hudhud", grpc.StatusCode.FAILED_PRECONDITION.value[0]
@@ -155,6 +156,36 @@ async def test_after_a_dispatch_that_nobody_answered_sessions_are_begun_anew(
     ]
 
 
+async def test_what_was_sealed_behind_a_dispatch_that_nobody_answered_is_sealed_anew(
+    house: House, townsman: Handset
+) -> None:
+    """It waited, sealed, for the one before; from its session nothing may leave any more."""
+    business_id = str(uuid4())
+    stub = await house.business(business_id)
+    messaging = house.town.messaging
+    await send(stub, direct(townsman, "Before."))
+    messaging.may_accept.clear()
+    held = asyncio.ensure_future(send(stub, direct(townsman, "Accepted, but nobody knows.")))
+    await eventually(lambda: len(messaging.batches) == 2)
+    behind = asyncio.ensure_future(send(stub, direct(townsman, "Behind.")))
+
+    async def three_are_sealed() -> bool:
+        return await house.sealed_count(business_id) == 3
+
+    await eventually(three_are_sealed)
+    messaging.troubles.lost_answers["AcceptMessages"] = ATTEMPTS_MAX
+    messaging.may_accept.set()
+    with pytest.raises(Refusal):
+        await held
+    assert (await behind).HasField("accepted")
+    assert house.town.identity.troubles.calls["ClaimKeyBundles"] == 2
+    assert opened(house, townsman, business_id) == [
+        "Before.",
+        "Accepted, but nobody knows.",
+        "Behind.",
+    ]
+
+
 async def test_an_answer_of_messaging_that_was_lost_is_had_again_by_itself(
     house: House, townsman: Handset
 ) -> None:
@@ -183,9 +214,9 @@ async def test_what_arrives_while_a_batch_is_under_way_shares_the_next(
     await eventually(lambda: house.server.calls_in_flight == 39)
     messaging.may_accept.set()
     await asyncio.gather(first, *rest)
-    # Two batches may be under way; what the second does not take waits and forms the third.
+    # Three batches may be under way; what they do not take waits and forms the next.
     assert sum(len(batch) for batch in messaging.batches) == 40
-    assert len(messaging.batches) <= 4
+    assert len(messaging.batches) <= 6
     assert sorted(opened(house, townsman, business_id), key=int) == [f"{n}" for n in range(40)]
 
 

@@ -8,8 +8,8 @@
 
 Steps 1 to 3 may run for several batches at once. The order of sealing has to be the order of
 delivery, so one batch is sealed at a time and one is dispatched at a time: while messaging promises
-one, the next is sealed and waits for it to have left. Wherever it stops, the same message sent again
-picks the road up: policy and messaging answer a repetition with their first answer.
+one, the next is sealed and waits until that one has left. Wherever it stops, the same message sent
+again picks the road up: policy and messaging answer a repetition with their first answer.
 """
 
 from __future__ import annotations

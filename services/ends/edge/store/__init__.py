@@ -85,7 +85,11 @@ class Store:
         async def save(connection: Connection) -> dict[SessionKey, int]:
             return await sessions.save_sealed(connection, uses, self._replica, time)
 
-        return await self._database.run("save_sealed", save)
+        if any(use.session.version == NEVER_STORED for use in uses):
+            return await self._database.run("save_sealed", save)
+        # One statement, and so a transaction by itself.
+        async with self._database.connection("save_sealed") as connection:
+            return await save(connection)
 
     async def retire_sessions(self, ends: Iterable[tuple[str, str]], time: datetime) -> None:
         """Seals nothing in this replica's sessions with these (business_id, end_id) any more; they
