@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from services.kit.database import Connection
 from services.policy.domain.messages import Decided, Decision, Pair, Preference
-
-
-async def get(connection: Connection, pairs: Collection[Pair]) -> dict[Pair, Preference]:
-    """What was decided; a pair about which nothing was is left out."""
-    rows = await connection.fetch(
-        """
-        SELECT person_id, business_id, marketing_consent, blocked
-        FROM unnest($1::uuid[], $2::uuid[]) AS asked (person_id, business_id)
-        JOIN preferences USING (person_id, business_id)
-        """,
-        [pair.person_id for pair in pairs],
-        [pair.business_id for pair in pairs],
-    )
-    return {
-        Pair(row["person_id"], row["business_id"]): Preference(
-            row["marketing_consent"], row["blocked"]
-        )
-        for row in rows
-    }
 
 
 async def lock(connection: Connection, pair: Pair, now: datetime) -> Preference:
