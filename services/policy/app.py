@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hudhud.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
-from hudhud.policy.v1 import policy_service_pb2_grpc
+from hudhud.policy.v1 import model_service_pb2_grpc, policy_service_pb2_grpc
 from services.kit.client import Channel, connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
@@ -21,13 +21,15 @@ from services.kit.pairwise import PairwiseIds
 from services.kit.server import Service
 from services.kit.tokens import TokenVerifier
 from services.kit.verification_keys import VerificationKeys
+from services.kit.wakeups import Wakeups
 from services.policy.actions.record_fates import STREAM, SUBJECTS, record_fates
 from services.policy.actions.screen_messages import ScreenMessages
 from services.policy.clearances import Clearances, read_signing_keys
 from services.policy.config import PolicySettings
 from services.policy.domain.verdicts import Weights
 from services.policy.housekeeping import keep_house
-from services.policy.judge import Judge
+from services.policy.model_servicer import ModelServicer
+from services.policy.models import Models
 from services.policy.servicer import Parts, PolicyServicer
 
 WEIGHTS_FILE: Final = Path(__file__).with_name("weights.toml")
@@ -38,15 +40,6 @@ async def app(settings: PolicySettings, clock: Clock | None = None) -> AsyncIter
     """The service, for as long as it is open. `clock` is for tests."""
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
-        # First of all, because it takes longest and may refuse.
-        judge = Judge(
-            settings.model_directory,
-            settings.model_verification_key_file.value,
-            clock,
-            settings.model_timeout_seconds,
-        )
-        stack.push_async_callback(judge.close)
-        await judge.open()
         database = await Database.open(
             settings.database_url,
             name="policy",
@@ -69,10 +62,14 @@ async def app(settings: PolicySettings, clock: Clock | None = None) -> AsyncIter
             connect(settings.identity_address, name="identity", tls=settings.tls_files())
         )
         weights = Weights.read(tomllib.loads(WEIGHTS_FILE.read_text("utf-8")))
+        wakeups = Wakeups(nats)
+        models = Models(database, wakeups, settings, weights, clock)
+        stack.push_async_callback(models.close)
+        await models.open()
         clearances = Clearances(read_signing_keys(settings.clearance_signing_key_file.value))
         screen = ScreenMessages(
             database,
-            judge,
+            models,
             clearances,
             weights,
             clock,
@@ -92,7 +89,7 @@ async def app(settings: PolicySettings, clock: Clock | None = None) -> AsyncIter
             Parts(
                 database=database,
                 clock=clock,
-                judge=judge,
+                models=models,
                 weights=weights,
                 clearances=clearances,
                 pairwise=PairwiseIds(settings.pairwise_secret_file.value),
@@ -100,11 +97,23 @@ async def app(settings: PolicySettings, clock: Clock | None = None) -> AsyncIter
             )
         )
         yield Service(
-            servicers=[(policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, servicer)],
+            servicers=[
+                (policy_service_pb2_grpc.add_PolicyServiceServicer_to_server, servicer),
+                (
+                    model_service_pb2_grpc.add_ModelServiceServicer_to_server,
+                    ModelServicer(database, models, wakeups, clock),
+                ),
+            ],
             tokens=TokenVerifier(
                 VerificationKeys(partial(identity_keys, identity), clock=clock), clock=clock
             ),
-            background=[consumer.run, partial(keep_house, database, clock)],
+            background=[
+                consumer.run,
+                wakeups.run,
+                models.run,
+                models.shadow.run,
+                partial(keep_house, database, clock),
+            ],
         )
 
 

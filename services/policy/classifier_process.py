@@ -33,7 +33,10 @@ def main() -> None:
     sys.stdout = sys.stderr
     from ml.errors import ModelRefused
 
-    directory, verification_key = json.loads(next(questions))["load"]
+    asked = json.loads(next(questions))
+    directory, verification_key = asked["load"]
+    # A model that only watches gives way to everybody who works.
+    os.nice(asked["niceness"])
     try:
         classifier = _load(Path(directory), verification_key.encode())
     except (ModelRefused, ValueError) as error:
@@ -47,6 +50,11 @@ def main() -> None:
         {
             "model_id": f"{manifest.created[:10]} {manifest.version}",
             "thresholds": manifest.thresholds.as_data(),
+            "version": manifest.version,
+            "digest": manifest.digest,
+            "created": manifest.created,
+            "languages": manifest.languages,
+            "card": manifest.card,
         },
     )
     for line in questions:
@@ -71,13 +79,20 @@ def _load(directory: Path, verification_key: bytes) -> Any:
 
 
 def _read(classifier: Any, texts: Sequence[str]) -> list[Any]:
-    """For each text: promotional, scam, whether its language is known; null: it abstains."""
+    """For each text the fields of an Opinion, in their order; null: it abstains."""
     from ml.judgement import UNKNOWN_LANGUAGE
 
     return [
         None
         if judgement.abstention
-        else [judgement.promotional, judgement.scam, judgement.language != UNKNOWN_LANGUAGE]
+        else [
+            judgement.promotional,
+            judgement.scam,
+            judgement.language != UNKNOWN_LANGUAGE,
+            judgement.transactional,
+            judgement.personal,
+            judgement.language,
+        ]
         for judgement in classifier.judge(texts)
     ]
 

@@ -90,6 +90,52 @@ class PolicyReasons(Reasons, domain="policy.hudhud"):
         "Report the message with the clearance, content and key that came with it.",
     )
 
+    MODEL_REFUSED = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "This is no release that policy would load; the message and the metadata say why.",
+        "Release the model with the key that policy trusts and the libraries that it runs with.",
+    )
+    MODEL_TOO_LARGE = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The artifact of the model is larger than policy keeps.",
+        "Train a smaller one; the metadata names the greatest number of bytes.",
+    )
+    MODEL_VERSION_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "The same artifact was uploaded with another manifest.",
+        "Promote the model that is there, or train one that differs.",
+    )
+    MODEL_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "No model of this version was uploaded.",
+        "Take a version from ListModels, or upload the model.",
+    )
+    MODEL_IS_LIVE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The model decides already, and cannot be held against itself.",
+        "Put another model in shadow.",
+    )
+    MODEL_NOT_LIVE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "Not this model is live; the metadata names the one that is, empty for the configured one.",
+        "Look at ListReplicas and ListModelChanges before you roll back what is live now.",
+    )
+    MODEL_NOT_LOADABLE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "A replica cannot load the model; nothing was changed.",
+        "The metadata names the replica and says why: mend it, or release the model anew.",
+    )
+    MODEL_CHANGE_UNDER_WAY = Reason(
+        StatusCode.UNAVAILABLE,
+        "Another model is just being promoted or rolled back to.",
+        "Wait for the retry delay, look at what is live now, and call again if you still want to.",
+    )
+    SHADOW_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "The model never was in shadow.",
+        "Call ShadowModel first, and let some traffic pass.",
+    )
+
 
 def model_unavailable() -> Refusal:
     """The refusal while the classifier does not answer: nothing leaves unscreened."""
@@ -98,6 +144,42 @@ def model_unavailable() -> Refusal:
         "The classifier does not answer.",
         metadata={"dependency": "classifier"},
         retry_after_seconds=1.0,
+    )
+
+
+def model_refused(error: Exception) -> Refusal:
+    """The refusal of a release; what it says begins with the name of the check that failed."""
+    return Refusal(
+        PolicyReasons.MODEL_REFUSED,
+        str(error),
+        metadata={"check": str(error).partition(":")[0]},
+    )
+
+
+def model_not_found(version: str) -> Refusal:
+    """The refusal that names it."""
+    return Refusal(
+        PolicyReasons.MODEL_NOT_FOUND,
+        f"No model {version} was uploaded.",
+        metadata={"version": version},
+    )
+
+
+def shadow_not_found(version: str) -> Refusal:
+    """The refusal that names it."""
+    return Refusal(
+        PolicyReasons.SHADOW_NOT_FOUND,
+        f"The model {version} never was in shadow.",
+        metadata={"version": version},
+    )
+
+
+def model_not_loadable(version: str, host: str, why: str) -> Refusal:
+    """The refusal that names the replica."""
+    return Refusal(
+        PolicyReasons.MODEL_NOT_LOADABLE,
+        f"{host} cannot load {version or 'the configured model'}: {why}",
+        metadata={"version": version, "replica": host, "why": why[:200]},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.kit.clock import Clock
 from services.kit.database import Database
-from services.policy.store import verdicts
+from services.policy.store import replicas, shadows, verdicts
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,10 @@ async def keep_house(database: Database, clock: Clock) -> None:
 async def sweep(database: Database, clock: Clock) -> int:
     """Delete some of what is no longer needed; how many rows."""
     async with database.transaction("sweep_verdicts") as connection:
-        swept = await verdicts.sweep(connection, clock.now() - VERDICTS_KEPT, ROWS_AT_A_TIME)
+        before = clock.now() - VERDICTS_KEPT
+        swept = await verdicts.sweep(connection, before, ROWS_AT_A_TIME)
+        await shadows.sweep(connection, before)
+        await replicas.sweep(connection)
     if swept:
         log.info("swept", extra={"rows": swept})
     return swept

@@ -12,13 +12,16 @@ import contextvars
 import json
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ml.normalise import normalised_key
 from services.kit.clock import Clock
 from services.policy.domain.evidence import Span
+from services.policy.domain.models import Release
 from services.policy.domain.verdicts import Model, Opinion
 from services.policy.errors import model_unavailable
 
@@ -44,24 +47,37 @@ class Explanation(NamedTuple):
     disguises: tuple[str, ...]  # how words were hidden
 
 
-class _Broken(Exception):
+class ClassifierBroken(Exception):
     """The process died or hangs."""
 
 
 class Judge:
-    """The classifier, for the event loop. `open`, then ask, then `close`."""
+    """One model of the classifier, for the event loop. `open`, then ask, then `close`."""
 
     def __init__(
-        self, directory: Path, verification_key: bytes, clock: Clock, timeout_seconds: float
+        self,
+        directory: Path,
+        verification_key: bytes,
+        clock: Clock,
+        timeout_seconds: float,
+        *,
+        niceness: int = 0,
     ) -> None:
-        """`verification_key` is PEM; without its signature no model is loaded."""
+        """`verification_key` is PEM; without its signature no model is loaded. `niceness` (0 to 19)
+        is how much the process gives way to others.
+        """
         self._directory = directory
+        self._niceness = niceness
         self._verification_key = verification_key
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._process: _Process | None = None
         self._restart: asyncio.Task[None] | None = None
         self._model = Model("", {})
+        self._release: Release | None = None
+        self._lent = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         # An opinion is the model's: they are forgotten with it.
         self._opinions: dict[bytes, Opinion | None] = {}
 
@@ -70,7 +86,10 @@ class Judge:
         process = await _Process.start()
         try:
             loaded = await process.ask(
-                {"load": [str(self._directory), self._verification_key.decode()]},
+                {
+                    "load": [str(self._directory), self._verification_key.decode()],
+                    "niceness": self._niceness,
+                },
                 LOAD_SECONDS_MAX,
             )
             if "refused" in loaded:
@@ -78,7 +97,14 @@ class Judge:
         except BaseException:
             await process.end()
             raise
-        model = Model(loaded["model_id"], loaded["thresholds"])
+        model = Model(loaded["model_id"], loaded["thresholds"], loaded["version"])
+        self._release = Release(
+            loaded["version"],
+            loaded["digest"],
+            datetime.fromisoformat(loaded["created"]),
+            tuple(loaded["languages"]),
+            loaded["card"],
+        )
         if model != self._model:
             self._opinions = {}
             self._model = model
@@ -86,6 +112,23 @@ class Judge:
         log.info(
             "classifier loaded", extra={"model": model.model_id, "process_id": process.process_id}
         )
+
+    @contextmanager
+    def lend(self) -> Iterator[Judge]:
+        """The judge, for somebody who asks several questions: until then `retire` waits."""
+        self._lent += 1
+        self._idle.clear()
+        try:
+            yield self
+        finally:
+            self._lent -= 1
+            if not self._lent:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Close, once nobody asks any more."""
+        await self._idle.wait()
+        await self.close()
 
     async def close(self) -> None:
         """End the process."""
@@ -100,6 +143,12 @@ class Judge:
     def model(self) -> Model:
         """The model that is loaded, or was last."""
         return self._model
+
+    @property
+    def release(self) -> Release:
+        """What the model that was loaded says about itself."""
+        assert self._release is not None
+        return self._release
 
     @property
     def process_id(self) -> int | None:
@@ -143,7 +192,7 @@ class Judge:
             raise model_unavailable()
         try:
             return await process.ask(question, self._timeout_seconds)
-        except _Broken as error:
+        except ClassifierBroken as error:
             if self._process is process:  # Nobody else noticed before.
                 log.error("%s", error, extra={"process_id": process.process_id})
                 self._process = None
@@ -160,7 +209,7 @@ class Judge:
             try:
                 await self.open()
                 return
-            except (_Broken, OSError, ModelRefused) as error:
+            except (ClassifierBroken, OSError, ModelRefused) as error:
                 log.error(
                     "the classifier cannot be started",
                     extra={"error": error, "again_in_seconds": pause_seconds},
@@ -195,7 +244,7 @@ class _Process:
         )
 
     async def ask(self, question: Any, timeout_seconds: float) -> Any:
-        """The answer. Raises _Broken; then this process is of no more use."""
+        """The answer. Raises ClassifierBroken; then this process is of no more use."""
         # Whoever asks may go away; the answer is read all the same, or the next would get it.
         exchange = asyncio.ensure_future(self._exchange(question, timeout_seconds))
         exchange.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -210,11 +259,11 @@ class _Process:
                     answer = await self._answers.readline()
             except TimeoutError:
                 self._kill()
-                raise _Broken("the classifier hangs") from None
+                raise ClassifierBroken("the classifier hangs") from None
             except OSError:
                 answer = b""
             if not answer:
-                raise _Broken("the classifier's process died")
+                raise ClassifierBroken("the classifier's process died")
             return json.loads(answer)
 
     async def end(self) -> None:

@@ -31,7 +31,7 @@ from services.policy.clearances import Clearances
 from services.policy.contents import Reader, text_of_buttons
 from services.policy.domain.messages import Category, Draft, Pair
 from services.policy.domain.verdicts import Weights
-from services.policy.judge import Judge
+from services.policy.models import Models
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Parts:
 
     database: Database
     clock: Clock
-    judge: Judge
+    models: Models
     weights: Weights
     clearances: Clearances
     pairwise: PairwiseIds
@@ -63,7 +63,7 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
     ) -> pb.SubmitTemplateResponse:
         template = await submit_template(
             self._database,
-            self._parts.judge,
+            self._parts.models,
             self._parts.weights,
             request_id=UUID(request.request_id),
             business_id=_for_business(request.business_id),

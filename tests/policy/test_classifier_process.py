@@ -38,7 +38,7 @@ async def test_nothing_leaves_unscreened_while_the_classifier_is_away(
 ) -> None:
     async with house.replica() as replica:
         business, person = Business(replica), Person(replica)
-        judge: Judge = replica.servicer._parts.judge
+        judge: Judge = replica.servicer._parts.models.live
         item = business.item(person, RECEIPT)
         await business.allowed(item)
         assert judge.process_id is not None

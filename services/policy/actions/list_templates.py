@@ -6,11 +6,8 @@ from uuid import UUID
 
 from services.kit.database import Database
 from services.policy.domain.wordings import Template
-from services.policy.errors import bad_page_token
+from services.policy.pages import PAGE_SIZE_DEFAULT, before, page_of
 from services.policy.store import templates
-
-PAGE_SIZE_DEFAULT = 100
-_SUBMISSION_MAX = 2**63 - 1
 
 
 async def list_templates(
@@ -20,17 +17,9 @@ async def list_templates(
 
     Refuses with INVALID_FIELD for a token that is none.
     """
-    before = None
-    if page_token:
-        if not (page_token.isascii() and page_token.isdecimal()):
-            raise bad_page_token()
-        before = int(page_token)
-        if before > _SUBMISSION_MAX:
-            raise bad_page_token()
+    older_than = before(page_token)
     size = page_size or PAGE_SIZE_DEFAULT
     async with database.connection("list_templates") as connection:
         # One more than asked for tells whether there is another page.
-        found = await templates.list_page(connection, business_id, before, size + 1)
-    page = found[:size]
-    next_page_token = str(page[-1][0]) if len(found) > size else ""
-    return [template for _, template in page], next_page_token
+        found = await templates.list_page(connection, business_id, older_than, size + 1)
+    return page_of(found, size)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from services.kit.clock import Clock
@@ -22,17 +22,20 @@ from services.kit.errors import Refusal
 from services.policy.clearances import LIFETIME, Clearances, Cleared, Permission
 from services.policy.domain.evidence import Evidence
 from services.policy.domain.messages import Draft, MessageKey, Pair, Preference
-from services.policy.domain.verdicts import Bench, Opinion, Readings, Weights, category_of
+from services.policy.domain.verdicts import Bench, Weights, category_of
 from services.policy.domain.wordings import Template
 from services.policy.errors import PolicyReasons
 from services.policy.explanations import explained
-from services.policy.judge import Judge
+from services.policy.models import Models
+from services.policy.readings import read_messages
+from services.policy.shadow import Seen
 from services.policy.store import verdicts
 from services.policy.store.verdicts import Verdict
 from services.policy.template_uses import check_use
 from services.policy.templates import RememberedTemplates
 
 Outcome: TypeAlias = Cleared | tuple[Evidence, ...]
+_NOTHING_DECIDED: Final = Preference()
 _Body: TypeAlias = tuple[MessageKey, bytes]  # a message and the digest of what it says
 
 
@@ -51,7 +54,7 @@ class ScreenMessages:
     def __init__(
         self,
         database: Database,
-        judge: Judge,
+        models: Models,
         clearances: Clearances,
         weights: Weights,
         clock: Clock,
@@ -60,11 +63,11 @@ class ScreenMessages:
         in_flight_max: int,
     ) -> None:
         self._database = database
-        self._judge = judge
+        self._models = models
         self._clearances = clearances
-        self._weights = weights
-        self._bench = Bench(weights, judge.model)
+        self._bench = Bench(weights, models.live.model)
         self._clock = clock
+        self._items_max = items_max
         self._templates = RememberedTemplates()
         self._screening: Coalescer[Draft, Outcome] = Coalescer(
             self._screen, items_max=items_max, in_flight_max=in_flight_max
@@ -121,47 +124,30 @@ class ScreenMessages:
     async def _judge_all(
         self, drafts: Sequence[Draft], known: _Known, now: datetime
     ) -> list[Verdict]:
-        bench = self._bench = self._bench.for_model(self._judge.model)
-        readings = await self._read_texts(drafts, known.templates, bench)
-        nothing_decided = Preference()
-        decided = []
-        for draft, reading in zip(drafts, readings, strict=True):
-            template = known.templates[draft.template.template_id] if draft.template else None
-            preference = known.preferences.get(draft.pair, nothing_decided)
-            evidence = bench.judge_message(draft, template, reading, preference)
-            decided.append(
-                Verdict(
-                    draft.key,
-                    draft.digest,
-                    category_of(draft, template),
-                    await explained(self._judge, evidence, draft.text),
-                    now,
-                    None if evidence else now + LIFETIME,
+        with self._models.live.lend() as judge:
+            bench = self._bench = self._bench.for_model(judge.model)
+            readings = await read_messages(judge, bench, drafts, known.templates)
+            decided, seen = [], []
+            for draft, reading in zip(drafts, readings, strict=True):
+                template = known.templates[draft.template.template_id] if draft.template else None
+                preference = known.preferences.get(draft.pair, _NOTHING_DECIDED)
+                evidence = bench.judge_message(draft, template, reading, preference)
+                seen.append(Seen(draft, template, preference, reading, bool(evidence), now))
+                decided.append(
+                    Verdict(
+                        draft.key,
+                        draft.digest,
+                        category_of(draft, template),
+                        await explained(judge, evidence, draft.text),
+                        now,
+                        None if evidence else now + LIFETIME,
+                        model_version=judge.model.version,
+                    )
                 )
-            )
+        if self._models.shadow.takes():
+            busy = self._screening.waiting > self._items_max
+            self._models.shadow.offer(seen, busy=busy)
         return decided
-
-    async def _read_texts(
-        self, drafts: Sequence[Draft], templates: Mapping[UUID, Template], bench: Bench
-    ) -> list[Readings]:
-        """Everything that the classifier has to read for this batch, in one question."""
-        texts: dict[str, Opinion | None] = {}
-        asked: list[tuple[str, str, str]] = []
-        for draft in drafts:
-            values = wording = ""
-            if draft.template is not None:
-                template = templates[draft.template.template_id]
-                values = bench.text_of_parameters(template, draft.template.parameters)
-                wording = template.example_text
-            asked.append((draft.text, values, wording))
-            texts |= {draft.text: None, values: None, wording: None}
-        texts.pop("", None)
-        opinions = await self._judge.read(list(texts))
-        texts = dict(zip(texts, opinions, strict=True))
-        return [
-            Readings(texts.get(text), texts.get(values), texts.get(wording))
-            for text, values, wording in asked
-        ]
 
     async def _keep(self, decided: Sequence[Verdict]) -> dict[MessageKey, Verdict]:
         """The verdicts that stand: ours, or those of whoever was faster."""

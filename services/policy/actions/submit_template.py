@@ -13,13 +13,13 @@ from services.policy.domain.verdicts import Bench, Weights
 from services.policy.domain.wordings import State, Template, Wording, WordingMalformed
 from services.policy.errors import PolicyReasons
 from services.policy.explanations import explained
-from services.policy.judge import Judge
+from services.policy.models import Models
 from services.policy.store import templates
 
 
 async def submit_template(
     database: Database,
-    judge: Judge,
+    models: Models,
     weights: Weights,
     *,
     request_id: UUID,
@@ -47,9 +47,10 @@ async def submit_template(
         raise Refusal(PolicyReasons.TEMPLATE_MALFORMED, str(error)) from None
 
     rendered = "\n".join(filter(None, (wording.render(examples), button_text)))
-    opinions = await judge.read([rendered, wording.bare])
-    found = Bench(weights, judge.model).judge_wording(category, rendered, opinions)
-    evidence = await explained(judge, found, rendered)
+    with models.live.lend() as judge:
+        opinions = await judge.read([rendered, wording.bare])
+        found = Bench(weights, judge.model).judge_wording(category, rendered, opinions)
+        evidence = await explained(judge, found, rendered)
     template = Template.make(
         template_id=request_id,
         business_id=business_id,

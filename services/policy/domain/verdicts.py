@@ -21,6 +21,8 @@ from services.policy.domain.wordings import Template, Wording
 
 # Probabilities are cut off here, so that no witness is beyond all doubt.
 _CERTAINTY_MAX: Final = 1e-6
+# As ISO 639-2 calls it.
+UNKNOWN_LANGUAGE: Final = "und"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class Opinion:
     promotional: float
     scam: float
     language_known: bool = True  # it was taught the language
+    transactional: float = 0.0
+    personal: float = 0.0
+    language_code: str = UNKNOWN_LANGUAGE
 
     @property
     def unwanted(self) -> float:
@@ -48,6 +53,7 @@ class Model:
 
     model_id: str
     thresholds: Mapping[str, float]
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +129,7 @@ class Bench:
         category = category_of(draft, template)
         findings = self._findings_of_person(category, preference)
         if draft.template is None or template is None:
-            use = f"{draft.kind.name.lower()}.{category.name.lower()}"
-            findings += self._findings_in_text(use, readings.text)
+            findings += self._findings_in_text(use_of(draft, category), readings.text)
         else:
             findings += self._findings_in_parameters(template, draft.template.parameters, readings)
         findings += self._findings_of_category(category, draft.text)
@@ -258,6 +263,11 @@ def spans_of_parameters(wording: Wording, values: Mapping[str, str]) -> Iterable
         end = position + len(values[segment.parameter])
         yield segment.parameter, Span(position, end)
         position = end
+
+
+def use_of(draft: Draft, category: Category) -> str:
+    """What a text is used for: the kind of sending and the category that it counts as."""
+    return f"{draft.kind.name.lower()}.{category.name.lower()}"
 
 
 def category_of(draft: Draft, template: Template | None) -> Category:

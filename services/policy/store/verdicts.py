@@ -24,6 +24,7 @@ class Verdict:
     screen_time: datetime
     expire_time: datetime | None  # of the clearance
     fate: Fate = Fate.UNKNOWN
+    model_version: str = ""  # that judged it; kept to be looked up, and not read again
 
     def stands(self, now: datetime) -> bool:
         """Whether it is still the answer: not if its clearance ended before it was used."""
@@ -84,18 +85,20 @@ async def insert(connection: Connection, verdicts: Sequence[Verdict]) -> set[Mes
     rows = await connection.fetch(
         """
         INSERT INTO verdicts (
-            business_id, message_id, body_digest, category, evidence, screen_time, expire_time
+            business_id, message_id, body_digest, category, evidence, screen_time, expire_time,
+            model_version
         )
         SELECT *
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::bytea[], $4::smallint[], $5::jsonb[], $6::timestamptz[],
-            $7::timestamptz[]
+            $7::timestamptz[], $8::text[]
         )
         ON CONFLICT (business_id, message_id) DO UPDATE
         SET category = excluded.category,
             evidence = excluded.evidence,
             screen_time = excluded.screen_time,
-            expire_time = excluded.expire_time
+            expire_time = excluded.expire_time,
+            model_version = excluded.model_version
         WHERE verdicts.expire_time <= excluded.screen_time
           AND verdicts.fate = 0
           AND verdicts.body_digest = excluded.body_digest
@@ -114,6 +117,7 @@ async def insert(connection: Connection, verdicts: Sequence[Verdict]) -> set[Mes
         ],
         [verdict.screen_time for verdict in verdicts],
         [verdict.expire_time for verdict in verdicts],
+        [verdict.model_version for verdict in verdicts],
     )
     return {MessageKey(row["business_id"], row["message_id"]) for row in rows}
 

@@ -1,0 +1,290 @@
+"""Owns the rows of models: what was uploaded, what was done, and what every replica should do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+from uuid import UUID
+
+from services.kit.database import Connection
+from services.policy.domain.models import (
+    Act,
+    Change,
+    ChangeKind,
+    KeptModel,
+    Release,
+    Roles,
+)
+
+_SELECT_CHANGES = """
+    SELECT change_id, kind, version, previous_version, previous_change_id, share_percent, operator,
+           note, detail, create_time
+    FROM model_changes
+"""
+_SELECT_ROLES = """
+    SELECT live_version, live_change_id, shadow_version, shadow_change_id, shadow_share_percent,
+           CASE WHEN candidate_expire_time > now() THEN candidate_id END AS candidate_id,
+           candidate_version
+    FROM model_roles
+"""
+
+
+async def insert(
+    connection: Connection, model: KeptModel, manifest: bytes, pieces: Iterable[bytes]
+) -> bool:
+    """Whether it was inserted: not if there is one of this version already."""
+    release = model.release
+    status = await connection.execute(
+        """
+        INSERT INTO models (
+            version, digest, manifest, size_bytes, train_time, language_codes, card, operator,
+            create_time
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (version) DO NOTHING
+        """,
+        release.version,
+        release.digest,
+        manifest,
+        model.size_bytes,
+        release.train_time,
+        list(release.language_codes),
+        release.card,
+        model.operator,
+        model.create_time,
+    )
+    if status != "INSERT 0 1":
+        return False
+    for number, piece in enumerate(pieces):
+        await connection.execute(
+            "INSERT INTO model_pieces (version, number, data) VALUES ($1, $2, $3)",
+            release.version,
+            number,
+            piece,
+        )
+    return True
+
+
+async def get(connection: Connection, version: str) -> KeptModel | None:
+    """The model of this version."""
+    row = await connection.fetchrow(
+        """
+        SELECT version, digest, size_bytes, train_time, language_codes, card, operator, create_time
+        FROM models
+        WHERE version = $1
+        """,
+        version,
+    )
+    return _model(row) if row else None
+
+
+async def get_manifest(connection: Connection, version: str) -> bytes | None:
+    """The manifest of this version, as it was uploaded."""
+    manifest: bytes | None = await connection.fetchval(
+        "SELECT manifest FROM models WHERE version = $1", version
+    )
+    return manifest
+
+
+async def pieces(connection: Connection, version: str) -> AsyncIterator[bytes]:
+    """The artifact of this version, in order."""
+    number = 0
+    while True:
+        piece: bytes | None = await connection.fetchval(
+            "SELECT data FROM model_pieces WHERE version = $1 AND number = $2", version, number
+        )
+        if piece is None:
+            return
+        yield piece
+        number += 1
+
+
+async def list_page(
+    connection: Connection, before: int | None, rows_max: int
+) -> list[tuple[int, KeptModel]]:
+    """At most so many models with the numbers of their uploads, newest first."""
+    rows = await connection.fetch(
+        """
+        SELECT upload, version, digest, size_bytes, train_time, language_codes, card, operator,
+               create_time
+        FROM models
+        WHERE $1::bigint IS NULL OR upload < $1
+        ORDER BY upload DESC
+        LIMIT $2
+        """,
+        before,
+        rows_max,
+    )
+    return [(row["upload"], _model(row)) for row in rows]
+
+
+async def record(
+    connection: Connection,
+    kind: ChangeKind,
+    version: str,
+    act: Act,
+    *,
+    previous_version: str = "",
+    previous_change_id: int | None = None,
+    share_percent: int = 100,
+    detail: str = "",
+) -> Change:
+    """Write down what is done; the change as it is recorded."""
+    row = await connection.fetchrow(
+        """
+        INSERT INTO model_changes (
+            kind, version, previous_version, previous_change_id, share_percent, operator, note,
+            detail, create_time
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        RETURNING change_id, kind, version, previous_version, previous_change_id, share_percent,
+                  operator, note, detail, create_time
+        """,
+        int(kind),
+        version,
+        previous_version,
+        previous_change_id,
+        share_percent,
+        act.operator,
+        act.note,
+        detail,
+        act.time,
+    )
+    return _change(row)
+
+
+async def get_change(connection: Connection, change_id: int) -> Change:
+    """The change of this number, which there is."""
+    row = await connection.fetchrow(f"{_SELECT_CHANGES} WHERE change_id = $1", change_id)
+    return _change(row)
+
+
+async def last_change(connection: Connection, version: str, kind: ChangeKind) -> Change | None:
+    """The last change of this kind to a model."""
+    row = await connection.fetchrow(
+        f"""
+        {_SELECT_CHANGES}
+        WHERE version = $1 AND kind = $2
+        ORDER BY change_id DESC
+        LIMIT 1
+        """,
+        version,
+        int(kind),
+    )
+    return _change(row) if row else None
+
+
+async def list_changes(connection: Connection, before: int | None, rows_max: int) -> list[Change]:
+    """At most so many changes, newest first."""
+    rows = await connection.fetch(
+        f"""
+        {_SELECT_CHANGES}
+        WHERE $1::bigint IS NULL OR change_id < $1
+        ORDER BY change_id DESC
+        LIMIT $2
+        """,
+        before,
+        rows_max,
+    )
+    return [_change(row) for row in rows]
+
+
+async def get_roles(connection: Connection) -> Roles:
+    """What every replica should do. A candidate that expired is none."""
+    return _roles(await connection.fetchrow(_SELECT_ROLES))
+
+
+async def lock_roles(connection: Connection) -> Roles:
+    """The same; until the transaction ends, nobody else changes it."""
+    return _roles(await connection.fetchrow(f"{_SELECT_ROLES} FOR UPDATE"))
+
+
+async def put_shadow(connection: Connection, change: Change | None) -> None:
+    """Have the model of this change be in shadow; None: no model."""
+    await connection.execute(
+        """
+        UPDATE model_roles
+        SET shadow_version = $1, shadow_change_id = $2, shadow_share_percent = $3
+        """,
+        change.version if change else "",
+        change.change_id if change else None,
+        change.share_percent if change else 100,
+    )
+
+
+async def put_share(connection: Connection, share_percent: int) -> None:
+    """Judge so many batches out of a hundred twice."""
+    await connection.execute("UPDATE model_roles SET shadow_share_percent = $1", share_percent)
+
+
+async def put_live(connection: Connection, version: str, live_change_id: int | None) -> None:
+    """Have this model decide. No candidate is left."""
+    await connection.execute(
+        """
+        UPDATE model_roles
+        SET live_version = $1, live_change_id = $2, candidate_id = NULL, candidate_version = '',
+            candidate_expire_time = NULL
+        """,
+        version,
+        live_change_id,
+    )
+
+
+async def put_candidate(
+    connection: Connection, candidate_id: UUID, version: str, seconds: float
+) -> None:
+    """Have every replica load this model beside the live one, for so long."""
+    await connection.execute(
+        """
+        UPDATE model_roles
+        SET candidate_id = $1, candidate_version = $2,
+            candidate_expire_time = now() + make_interval(secs => $3)
+        """,
+        candidate_id,
+        version,
+        seconds,
+    )
+
+
+async def drop_candidate(connection: Connection, candidate_id: UUID) -> None:
+    """Have nobody wait for this candidate any more."""
+    await connection.execute(
+        """
+        UPDATE model_roles
+        SET candidate_id = NULL, candidate_version = '', candidate_expire_time = NULL
+        WHERE candidate_id = $1
+        """,
+        candidate_id,
+    )
+
+
+def _model(row: Any) -> KeptModel:
+    return KeptModel(
+        Release(
+            row["version"],
+            row["digest"],
+            row["train_time"],
+            tuple(row["language_codes"]),
+            row["card"],
+        ),
+        row["size_bytes"],
+        row["operator"],
+        row["create_time"],
+    )
+
+
+def _roles(row: Any) -> Roles:
+    return Roles(**row)
+
+
+def _change(row: Any) -> Change:
+    return Change(
+        row["change_id"],
+        ChangeKind(row["kind"]),
+        row["version"],
+        row["previous_version"],
+        row["previous_change_id"],
+        row["share_percent"],
+        row["detail"],
+        Act(row["operator"], row["note"], row["create_time"]),
+    )

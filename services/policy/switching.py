@@ -1,0 +1,110 @@
+"""Owns how another model takes the live one's place: on every replica, or on none.
+
+1. announce   every replica loads the candidate beside the live model
+2. wait       until all that live say that it is ready; one that cannot load it calls everything off
+3. switch     one transaction makes it live: from here on it decides
+4. wait       until all run it
+
+Whoever is killed in the middle leaves a candidate that expires by itself; after the third step
+nothing is left to be done but what replicas do by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID
+
+from services.kit.clock import new_id
+from services.kit.database import Connection, Database
+from services.kit.errors import Refusal
+from services.kit.wakeups import Wakeups
+from services.policy.domain.models import Act, ChangeKind, ReplicaState, Roles
+from services.policy.errors import PolicyReasons, model_not_loadable
+from services.policy.models import WAKEUP
+from services.policy.store import models, replicas
+
+READY_SECONDS_MAX: Final = 40.0
+RUNNING_SECONDS_MAX: Final = 15.0
+CANDIDATE_SECONDS: Final = READY_SECONDS_MAX + 5
+LOOK_SECONDS: Final = 0.1
+
+
+class Switching:
+    """Switches, one at a time over all replicas."""
+
+    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+        self._database = database
+        self._wakeups = wakeups
+
+    async def announce(self, connection: Connection, roles: Roles, version: str) -> UUID:
+        """Have every replica load a model; the id of this candidate. The caller holds the lock of
+        the roles. Refuses with MODEL_CHANGE_UNDER_WAY.
+        """
+        if roles.candidate_id is not None:
+            raise Refusal(PolicyReasons.MODEL_CHANGE_UNDER_WAY, retry_after_seconds=5)
+        candidate_id = new_id()
+        await models.put_candidate(connection, candidate_id, version, CANDIDATE_SECONDS)
+        return candidate_id
+
+    @asynccontextmanager
+    async def switch(self, candidate_id: UUID, version: str, act: Act) -> AsyncIterator[Connection]:
+        """A transaction in which to make the candidate live, once every replica is ready.
+
+        Refuses with MODEL_NOT_LOADABLE and MODEL_CHANGE_UNDER_WAY; then nothing was changed.
+        """
+        self._wakeups.wake([WAKEUP])
+        try:
+            silent = await self._until(lambda replica: _is_ready(replica, version), version)
+            if silent:
+                hosts = ", ".join(replica.host for replica in silent)
+                raise model_not_loadable(version, hosts, "it was not loaded in time")
+            async with self._database.transaction("switch_model") as connection:
+                roles = await models.lock_roles(connection)
+                if roles.candidate_id != candidate_id:
+                    raise Refusal(PolicyReasons.MODEL_CHANGE_UNDER_WAY, retry_after_seconds=5)
+                yield connection
+        except BaseException as error:
+            await self._call_off(candidate_id, version, act, error)
+            raise
+        finally:
+            self._wakeups.wake([WAKEUP])
+
+    async def until_all_run(self, version: str) -> list[ReplicaState]:
+        """The replicas, once all that live run this model, or after some seconds as they are."""
+        await self._until(lambda replica: replica.live_version == version, None)
+        return await self._living()
+
+    async def _until(
+        self, holds: Callable[[ReplicaState], bool], loading: str | None
+    ) -> Sequence[ReplicaState]:
+        """Those for which it does not hold, after a while: none, if all is well."""
+        seconds = RUNNING_SECONDS_MAX if loading is None else READY_SECONDS_MAX
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            living = await self._living()
+            for replica in living:
+                if loading is not None and loading in replica.refusals:
+                    raise model_not_loadable(loading, replica.host, replica.refusals[loading])
+            lacking = [replica for replica in living if not holds(replica)]
+            if not lacking or asyncio.get_running_loop().time() > deadline:
+                return lacking
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _living(self) -> list[ReplicaState]:
+        async with self._database.connection("list_replicas") as connection:
+            return await replicas.list_living(connection)
+
+    async def _call_off(
+        self, candidate_id: UUID, version: str, act: Act, error: BaseException
+    ) -> None:
+        async with self._database.transaction("call_off_switch") as connection:
+            await models.drop_candidate(connection, candidate_id)
+            detail = error.message if isinstance(error, Refusal) else "the call was broken off"
+            await models.record(connection, ChangeKind.CALLED_OFF, version, act, detail=detail)
+
+
+def _is_ready(replica: ReplicaState, version: str) -> bool:
+    return version in replica.ready_versions
