@@ -35,8 +35,6 @@ def main() -> None:
 
     asked = json.loads(next(questions))
     directory, verification_key = asked["load"]
-    # A model that only watches gives way to everybody who works.
-    os.nice(asked["niceness"])
     try:
         classifier = _load(Path(directory), verification_key.encode())
     except (ModelRefused, ValueError) as error:
@@ -44,6 +42,9 @@ def main() -> None:
         return
     # The first batch pays for what is made lazily; let it be this one.
     classifier.judge(["Your parcel arrives tomorrow.", "طردك يصل غدًا."])
+    # A model that only watches gives way to everybody who works; once it is there, or that would
+    # take for ever on a busy machine.
+    os.nice(asked["niceness"])
     manifest = classifier.manifest
     _answer(
         answers,
@@ -70,12 +71,16 @@ def _load(directory: Path, verification_key: bytes) -> Any:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    from ml.classifier import Classifier
+    from ml.release import load_verified
 
     key = load_pem_public_key(verification_key)
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("the key that verifies the model is not an Ed25519 key")
-    return Classifier.load(directory, key)
+    # What is refused is refused before scikit-learn is loaded, which takes longest.
+    manifest, models = load_verified(directory, key)
+    from ml.classifier import Classifier
+
+    return Classifier(models, manifest)
 
 
 def _read(classifier: Any, texts: Sequence[str]) -> list[Any]:

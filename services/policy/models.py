@@ -136,7 +136,7 @@ class Models:
 
         Raises ModelRefused.
         """
-        judge = await self._open(folder, SHADOW_NICENESS)
+        judge = await self._open(folder, niceness=0)
         await judge.close()
         return judge.release
 

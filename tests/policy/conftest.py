@@ -12,6 +12,7 @@ from tests.fixtures.state import temporary_state
 from tests.policy.beside import Beside
 from tests.policy.house import House, Replica
 from tests.policy.parties import Business, Person
+from tests.policy.releases import Press
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +32,28 @@ async def policy(house: House) -> AsyncIterator[Replica]:
     """A running policy that tests share: loading the model takes a second."""
     async with house.replica() as replica:
         yield replica
+
+
+@pytest.fixture(scope="module")
+async def house_for_models(
+    postgres: PostgresForTests, authority: Authority
+) -> AsyncIterator[House]:
+    """A house of a file's own: which model is live holds for all of a house.
+
+    Its replicas look for news often, since nobody wakes them where there is no NATS.
+    """
+    url = await postgres.create_database("policy")
+    with temporary_state() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.policy.models.POLL_SECONDS", 0.2)
+        house = House(url, authority, folder)
+        async with house.identity():
+            yield house
+
+
+@pytest.fixture(scope="session")
+def press(tmp_path_factory: pytest.TempPathFactory) -> Press:
+    """Makes releases."""
+    return Press(tmp_path_factory.mktemp("releases"))
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
-from hudhud.policy.v1 import policy_service_pb2_grpc
+from hudhud.policy.v1 import model_service_pb2_grpc, policy_service_pb2_grpc
 from services.kit.access import CallerKind
 from services.kit.client import Channel, connect
 from services.kit.clock import ManualClock
@@ -197,6 +197,17 @@ class Replica:
         """A stub on the public listener, as an operator."""
         return await self._bearer(CallerKind.OPERATOR, "ops")
 
+    async def models(self) -> Any:
+        """A stub of the service that operators change models with."""
+        return await self.models_as("operator")
+
+    async def models_as(self, kind: str) -> Any:
+        """The same, as somebody of this kind."""
+        subject = "ops" if kind == "operator" else uuid4()
+        claims = {"device_id": uuid4(), "country": "SY"} if kind == "device" else {}
+        stub = model_service_pb2_grpc.ModelServiceStub
+        return await self._bearer(CallerKind(kind), subject, stub=stub, **claims)
+
     async def device(self, person_id: UUID, device_id: UUID) -> Any:
         """A stub on the public listener, as this device."""
         return await self._bearer(CallerKind.DEVICE, person_id, device_id=device_id, country="SY")
@@ -205,16 +216,23 @@ class Replica:
         """A stub on the public listener, without a token."""
         return await self._stub(self._public(None))
 
-    async def _bearer(self, kind: CallerKind, subject: UUID | str, **claims: Any) -> Any:
-        if (kind, subject) not in self._stubs:
+    async def _bearer(
+        self,
+        kind: CallerKind,
+        subject: UUID | str,
+        *,
+        stub: Any = policy_service_pb2_grpc.PolicyServiceStub,
+        **claims: Any,
+    ) -> Any:
+        if (kind, subject, stub) not in self._stubs:
             token = self.house.tokens.sign(kind, subject, lifetime_seconds=10**9, **claims).text
 
             async def exchange() -> tuple[str, datetime]:
                 return token, self.house.clock.now() + timedelta(days=10_000)
 
             source = TokenSource(exchange, clock=self.house.clock)
-            self._stubs[kind, subject] = await self._stub(self._public(source))
-        return self._stubs[kind, subject]
+            self._stubs[kind, subject, stub] = await self._stub(self._public(source), stub)
+        return self._stubs[kind, subject, stub]
 
     def _public(self, token: TokenSource | None) -> Channel:
         return connect(
@@ -225,9 +243,10 @@ class Replica:
             timeout_seconds=20,
         )
 
-    async def _stub(self, channel: Channel) -> Any:
+    async def _stub(
+        self, channel: Channel, stub: Any = policy_service_pb2_grpc.PolicyServiceStub
+    ) -> Any:
         await self._stack.enter_async_context(channel)
-        stub: Any = policy_service_pb2_grpc.PolicyServiceStub
         return stub(channel)
 
 
