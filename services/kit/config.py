@@ -120,6 +120,10 @@ class ServiceSettings(Settings):
     public_listen: ListenAddress | None = Field(
         None, description="host:port for businesses, devices and operators (TLS and a token)"
     )
+    health_listen: ListenAddress | None = Field(
+        None,
+        description="host:port for probes that have no certificate: no TLS, and health alone",
+    )
     share_port: bool = Field(
         False, description="several processes may listen on the same port (SO_REUSEPORT)"
     )

@@ -11,6 +11,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.kit.errors import CommonReasons, Refusal
 
 SERVICE_NAME = "grpc.health.v1.Health"
+# The name to ask for whether the process is alive at all: it is, from the first moment to the last,
+# as long as it answers. Whoever starts what hangs asks this, and leaves alone what is just not
+# ready, or finishes before it stops.
+ALIVE = "alive"
 
 _Status = health_pb2.HealthCheckResponse
 
@@ -19,7 +23,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """NOT_SERVING until told otherwise; the empty name stands for the whole process."""
 
     def __init__(self) -> None:
-        self._statuses: dict[str, Any] = {"": _Status.NOT_SERVING}
+        self._statuses: dict[str, Any] = {"": _Status.NOT_SERVING, ALIVE: _Status.SERVING}
         self._changed = asyncio.Condition()
 
     async def serving(self, names: Iterable[str]) -> None:
@@ -28,7 +32,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def stopping(self) -> None:
         """Nothing takes new calls any more."""
-        await self._change(dict.fromkeys(self._statuses, _Status.NOT_SERVING))
+        await self._change(dict.fromkeys(self._statuses.keys() - {ALIVE}, _Status.NOT_SERVING))
 
     async def _change(self, statuses: dict[str, Any]) -> None:
         async with self._changed:

@@ -81,6 +81,8 @@ async def serve(
     server = Server(settings)
     await server.start()
     addresses = {"internal": server.internal_address, "public": server.public_address}
+    if server.health_address is not None:
+        addresses["health"] = server.health_address
     log.info("listening", extra=addresses)
     try:
         async with app(settings) as service:

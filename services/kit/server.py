@@ -24,14 +24,17 @@ from services.kit.tokens import TokenVerifier
 
 INTERNAL_MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 PUBLIC_MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+PROBE_BYTES_MAX = 4096
+PROBES_IN_FLIGHT_MAX = 100
 _OPTIONS = (
     # A dead peer is noticed within 80 seconds; a live one may ask as often as every ten.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    # Clients come to know new replicas when they connect anew; streams live on until they end.
-    ("grpc.max_connection_age_ms", 1_800_000),
+    # Clients come to know new replicas when they connect anew: within this time a replica that was
+    # added gets its share of the calls. Streams live on until they end.
+    ("grpc.max_connection_age_ms", 300_000),
 )
 
 # What protoc generates: add_PolicyServiceServicer_to_server(servicer, server).
@@ -54,7 +57,7 @@ class AddressTaken(Exception):
 
 
 class Server:
-    """Both listeners of a process. `start`, then `serve` when the service is ready, then `stop`."""
+    """The listeners of a process. `start`, then `serve` when the service is ready, then `stop`."""
 
     def __init__(
         self,
@@ -65,12 +68,15 @@ class Server:
     ) -> None:
         self._settings = settings
         self._access = access or AccessList.load()
-        self._gate = Gate(clock or SystemClock(), settings.calls_in_flight_max)
+        self._clock = clock or SystemClock()
+        self._gate = Gate(self._clock, settings.calls_in_flight_max)
         self._health = health.Health()
         self._internal: _Listener | None = None
         self._public: _Listener | None = None
+        self._probes: _Listener | None = None
         self.internal_address: Address | None = None
         self.public_address: Address | None = None
+        self.health_address: Address | None = None
 
     async def start(self) -> None:
         """Listen. Until `serve` is called, health says NOT_SERVING and calls are refused with
@@ -89,6 +95,16 @@ class Server:
             self.public_address = self._public.bind(
                 self._settings.public_listen, grpc.ssl_server_credentials(pairs)
             )
+        if self._settings.health_listen is not None:
+            self._probes = _Listener(PROBE_BYTES_MAX, self._settings)
+            self.health_address = self._probes.bind(self._settings.health_listen, None)
+            self._probes.open(
+                _handlers(health_pb2_grpc.add_HealthServicer_to_server, self._health),
+                self._access,
+                # Probes are answered however many calls there are, and to the end.
+                Guard(Gate(self._clock, PROBES_IN_FLIGHT_MAX), identify_nobody),
+            )
+            await self._probes.start()
         for listener, identify in self._doors(None):
             # Nobody needs to be known to ask whether the process is well.
             listener.open(
@@ -125,6 +141,8 @@ class Server:
         await self._health.stopping()
         self._gate.close()
         await asyncio.gather(*(listener.stop(grace_seconds) for listener, _ in self._doors(None)))
+        if self._probes is not None:
+            await self._probes.stop(0)
 
     @property
     def calls_in_flight(self) -> int:
@@ -157,10 +175,13 @@ class _Listener:
             ),
         )
 
-    def bind(self, address: Address, credentials: grpc.ServerCredentials) -> Address:
+    def bind(self, address: Address, credentials: grpc.ServerCredentials | None) -> Address:
         """Take the address; with port 0, any free port, which the answer names."""
         try:
-            port = self._server.add_secure_port(str(address), credentials)
+            if credentials is None:
+                port = self._server.add_insecure_port(str(address))
+            else:
+                port = self._server.add_secure_port(str(address), credentials)
         except RuntimeError as error:
             raise AddressTaken(
                 f"Cannot listen on {address}: another process does, or the address is not one of "
@@ -221,6 +242,11 @@ def _handlers(add_servicer: AddServicer, servicer: object) -> dict[str, Handler]
 @functools.lru_cache(maxsize=256)  # as many as there are services, and to spare
 def _service_caller(name: bytes) -> Caller:
     return Caller(CallerKind.SERVICE, service=name.decode())
+
+
+async def identify_nobody(_: Context, __: Rule) -> Caller:
+    """Whoever it is."""
+    return ANYONE
 
 
 async def identify_by_certificate(context: Context, _: Rule) -> Caller:
