@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 from grpc import StatusCode
@@ -71,6 +71,16 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         StatusCode.INVALID_ARGUMENT,
         "The market is neither a country nor a region of the market table.",
         'Name a country by its code, a region as data/markets.csv has it, or "ZZ" for everywhere.',
+    )
+    CURRENCY_WRONG = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "A row of the card is in another currency than the card.",
+        "Import a card for each currency.",
+    )
+    CARD_NAME_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Another card was imported under this name.",
+        "Give a new card a new name, such as its market and month.",
     )
     INSUFFICIENT_CREDIT = Reason(
         StatusCode.FAILED_PRECONDITION,
@@ -187,23 +197,56 @@ def amount_invalid(message: str) -> Refusal:
     return Refusal(BillingReasons.AMOUNT_INVALID, message)
 
 
+# A fault's own reason.
+_RATE_REASONS: Final = {
+    RateFaultKind.PRICE: BillingReasons.AMOUNT_INVALID,
+    RateFaultKind.IN_THE_PAST: BillingReasons.RATE_IN_THE_PAST,
+    RateFaultKind.OVERLAPS: BillingReasons.RATE_OVERLAPS,
+    RateFaultKind.GAP: BillingReasons.RATE_GAP,
+    RateFaultKind.MARKET: BillingReasons.MARKET_UNKNOWN,
+    RateFaultKind.CURRENCY: BillingReasons.CURRENCY_WRONG,
+    RateFaultKind.MALFORMED: CommonReasons.INVALID_FIELD,
+}
+# So many fit into the trailers of a call.
+_VIOLATIONS_MAX: Final = 20
+
+
+def reason_of(kind: RateFaultKind) -> Reason:
+    """The reason that stands for a fault."""
+    return _RATE_REASONS[kind]
+
+
 def rates_refused(faults: Sequence[RateFault]) -> Refusal:
     """The refusal of rates: the reason is the first one's, the violations name all."""
-    reasons = {
-        RateFaultKind.PRICE: BillingReasons.AMOUNT_INVALID,
-        RateFaultKind.IN_THE_PAST: BillingReasons.RATE_IN_THE_PAST,
-        RateFaultKind.OVERLAPS: BillingReasons.RATE_OVERLAPS,
-        RateFaultKind.GAP: BillingReasons.RATE_GAP,
-        RateFaultKind.MARKET: BillingReasons.MARKET_UNKNOWN,
-        RateFaultKind.MALFORMED: CommonReasons.INVALID_FIELD,
-    }
     first = faults[0]
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return Refusal(
-        reasons[first.kind],
-        f"rates[{first.index}]: {first.description}{more}",
+        reason_of(first.kind),
+        f"rates[{first.index}]: {first.description}{_more(faults)}",
         violations=[Violation(f"rates[{fault.index}]", fault.description) for fault in faults],
     )
+
+
+def card_refused(faults: Sequence[RateFault]) -> Refusal:
+    """The refusal of a card: the reason is the first fault's, the violations name the first few."""
+    first = faults[0]
+    return Refusal(
+        reason_of(first.kind),
+        f"line {first.index}: {first.description}{_more(faults)}",
+        metadata={"fault_count": str(len(faults))},
+        violations=[
+            Violation(f"line {fault.index}", f"{reason_of(fault.kind).name}: {fault.description}")
+            for fault in faults[:_VIOLATIONS_MAX]
+        ],
+    )
+
+
+def card_name_reused(name: str) -> Refusal:
+    """The refusal of another card of the same name."""
+    return Refusal(BillingReasons.CARD_NAME_REUSED, metadata={"name": name})
+
+
+def _more(faults: Sequence[RateFault]) -> str:
+    return f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
 
 
 def page_token_invalid() -> Refusal:

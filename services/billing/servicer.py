@@ -10,9 +10,12 @@ from hudhud.billing.v1 import billing_service_pb2_grpc
 from services.billing import wire
 from services.billing.actions.add_rates import add_rates
 from services.billing.actions.check_ledger import check_ledger
+from services.billing.actions.check_rate_card import check_rate_card
 from services.billing.actions.create_account import create_account
 from services.billing.actions.create_reservations import create_reservations
+from services.billing.actions.export_rate_card import export_rate_card
 from services.billing.actions.get_account import get_account
+from services.billing.actions.import_rate_card import import_rate_card
 from services.billing.actions.list_entries import list_entries
 from services.billing.actions.list_rates import list_rates
 from services.billing.actions.quote import quote
@@ -108,6 +111,32 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             self._database, at, request.page_size, request.page_token
         )
         return pb.ListRatesResponse(rates=map(wire.rate, rates), next_page_token=next_page_token)
+
+    async def CheckRateCard(
+        self, request: pb.CheckRateCardRequest, context: Any
+    ) -> pb.CheckRateCardResponse:
+        faults = await check_rate_card(self._database, request.currency_code, request.csv)
+        return pb.CheckRateCardResponse(faults=map(wire.card_fault, faults))
+
+    async def ImportRateCard(
+        self, request: pb.ImportRateCardRequest, context: Any
+    ) -> pb.ImportRateCardResponse:
+        card = await import_rate_card(
+            self._database, request.name, request.currency_code, request.csv
+        )
+        return pb.ImportRateCardResponse(
+            name=card.name,
+            create_time=card.create_time,
+            rate_count=card.rate_count,
+            rule_count=card.rule_count,
+        )
+
+    async def ExportRateCard(
+        self, request: pb.ExportRateCardRequest, context: Any
+    ) -> pb.ExportRateCardResponse:
+        at = wire.read_time(request.at_time, "at_time") if request.HasField("at_time") else None
+        text = await export_rate_card(self._database, request.currency_code, at)
+        return pb.ExportRateCardResponse(csv=text)
 
     async def Quote(self, request: pb.QuoteRequest, context: Any) -> pb.QuoteResponse:
         current_caller().must_act_for(request.business_id)

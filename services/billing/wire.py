@@ -16,10 +16,12 @@ from services.billing.domain.free_rules import FreeRule
 from services.billing.domain.ledger import Account, CurrencySums, Entry, EntryType, LedgerAccount
 from services.billing.domain.money import AMOUNT_MICROS_MAX, Money
 from services.billing.domain.pricing import Quotation, Shipment
+from services.billing.domain.rate_faults import RateFault
 from services.billing.domain.rates import Category, Channel, NewRate, Rate
 from services.billing.domain.reservations import MessageKey, ReservationItem
 from services.billing.domain.terms import Terms
 from services.billing.domain.top_ups import TopUp
+from services.billing.errors import reason_of
 from services.kit import rules
 from services.kit.errors import Violation
 
@@ -221,6 +223,13 @@ def rate(value: Rate) -> account_pb2.Rate:
         tier_to=value.tier_to or 0,
         valid_to_time=value.valid_to_time,
         rate_id=value.rate_id,
+    )
+
+
+def card_fault(value: RateFault) -> pb.RateCardFault:
+    """The form of what is wrong with a line."""
+    return pb.RateCardFault(
+        line=value.index, reason=reason_of(value.kind).name, description=value.description
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from services.kit.errors import Refusal
+from services.local.billing import billing
 from services.local.errors import LocalError
 from services.local.state import state_folder
 from services.local.terminal import console
@@ -140,6 +141,9 @@ def bench() -> None:
     from services.local.benchmark.bench import bench
 
     bench(state_folder())
+
+
+hudhud.add_command(billing)
 
 
 def main() -> int:

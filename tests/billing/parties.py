@@ -161,9 +161,9 @@ def message_changed(change: str, business_id: str, message_id: str) -> Event:
 
 
 async def open_business(
-    house: House, micros: int = 10 * UNIT, currency: str | None = None
+    house: House, micros: int = 10 * UNIT, currency: str | None = None, **account: str
 ) -> Business:
-    """A new business with an account; in a new currency, rates for it are added."""
+    """A new business with an account; unless a currency is named, in a new one with rates."""
     business = Business(
         house,
         str(new_id()),
@@ -172,7 +172,9 @@ async def open_business(
         await house.service("messaging"),
     )
     await business.operator.CreateAccount(
-        pb.CreateAccountRequest(business_id=business.business_id, currency_code=business.currency)
+        pb.CreateAccountRequest(
+            business_id=business.business_id, currency_code=business.currency, **account
+        )
     )
     if currency is None:
         for category, price in PRICES.items():

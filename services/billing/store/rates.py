@@ -21,6 +21,24 @@ _COLUMNS: Final = """
 """
 
 
+# Of each kind the ladder that began last, unless it has ended since.
+_IN_FORCE: Final = """
+    SELECT *
+    FROM rates
+    WHERE valid_from_time <= $1
+        AND (valid_to_time IS NULL OR valid_to_time > $1)
+        AND NOT EXISTS (
+            SELECT FROM rates AS later
+            WHERE later.channel = rates.channel
+                AND later.category = rates.category
+                AND later.country_code = rates.country_code
+                AND later.currency_code = rates.currency_code
+                AND later.valid_from_time > rates.valid_from_time
+                AND later.valid_from_time <= $1
+        )
+"""
+
+
 async def read_rates(connection: Connection, after: int) -> list[Rate]:
     """The rates with numbers beyond `after`, in their order."""
     rows = await connection.fetch(
@@ -41,9 +59,7 @@ async def read_rules(connection: Connection, after: int) -> list[RuleRow]:
         """,
         after,
     )
-    return [
-        RuleRow(FreeRule(row[0]), Channel(row[1]), row[2], row[3], row[4], row[5]) for row in rows
-    ]
+    return [_rule(row) for row in rows]
 
 
 async def stop_pricing(connection: Connection) -> None:
@@ -158,24 +174,11 @@ async def list_rates(connection: Connection, page: RatePage, count: int) -> list
     rows = await connection.fetch(
         f"""
         SELECT {_COLUMNS}
-        FROM rates
-        WHERE valid_from_time <= $1
-            AND (valid_to_time IS NULL OR valid_to_time > $1)
-            AND NOT EXISTS (
-                SELECT FROM rates AS later
-                WHERE later.channel = rates.channel
-                    AND later.category = rates.category
-                    AND later.country_code = rates.country_code
-                    AND later.currency_code = rates.currency_code
-                    AND later.valid_from_time > rates.valid_from_time
-                    AND later.valid_from_time <= $1
-            )
-            AND (
-                $2::text IS NULL
-                OR (rates.category, country_code, currency_code, channel, tier_from)
-                    > ($2::text::category, $3, $4, $5::text::channel, $6)
-            )
-        ORDER BY rates.category, country_code, currency_code, channel, tier_from
+        FROM ({_IN_FORCE}) AS rates
+        WHERE $2::text IS NULL
+            OR (rates.category, country_code, currency_code, rates.channel, tier_from)
+                > ($2::text::category, $3, $4, $5::text::channel, $6)
+        ORDER BY rates.category, country_code, currency_code, rates.channel, tier_from
         LIMIT $7
         """,  # noqa: S608
         page.at,
@@ -184,6 +187,41 @@ async def list_rates(connection: Connection, page: RatePage, count: int) -> list
         count,
     )
     return [_rate(row) for row in rows]
+
+
+async def rates_in_force(connection: Connection, currency_code: str, at: datetime) -> list[Rate]:
+    """All rates in force in this currency, in the order of their kinds and tiers."""
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
+        FROM ({_IN_FORCE}) AS rates
+        WHERE currency_code = $2
+        ORDER BY rates.channel, country_code COLLATE "C", rates.category, tier_from
+        """,  # noqa: S608
+        at,
+        currency_code,
+    )
+    return [_rate(row) for row in rows]
+
+
+async def rules_in_force(connection: Connection, currency_code: str, at: datetime) -> list[RuleRow]:
+    """All free rules in force in this currency."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (free_rules.channel, free_rules.rule)
+            rule::text, channel::text, currency_code, amount, valid_from_time, rule_id
+        FROM free_rules
+        WHERE valid_from_time <= $1 AND currency_code = $2
+        ORDER BY free_rules.channel, free_rules.rule, valid_from_time DESC
+        """,
+        at,
+        currency_code,
+    )
+    return [_rule(row) for row in rows]
+
+
+def _rule(row: asyncpg.Record) -> RuleRow:
+    return RuleRow(FreeRule(row[0]), Channel(row[1]), row[2], row[3], row[4], row[5])
 
 
 def _rate(row: asyncpg.Record) -> Rate:
