@@ -4,6 +4,7 @@ It ends with 0 when all went well, 1 when a model, a key or the corpus was refus
 call, 3 when some lines of a file could not be used.
 """
 
+import hashlib
 import json
 import shutil
 import sys
@@ -36,6 +37,8 @@ from ml.command import (
 )
 from ml.data import BadLine, Row, read_rows
 from ml.data.cli import data as data_commands
+from ml.data.cli import learned_from, store_option
+from ml.data.store import Store
 from ml.evaluate import BATCH, Asked, judge_all, measure
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
@@ -61,23 +64,29 @@ main.add_command(data_commands)
               help="PEM of the Ed25519 key to sign with; made if it is not there.")  # fmt: skip
 @click.option("--data", multiple=True, type=existing,
               help="More labelled messages (JSON Lines, .gz or not). May be repeated.")  # fmt: skip
+@store_option
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--if-stale", is_flag=True, help="Only if code, corpus, data or libraries changed.")
 @refusals_told
-def train(out: Path, signing_key: Path, data: tuple[Path, ...], seed: int, if_stale: bool) -> None:
-    """Train a model from the corpus, sign it, and write it with its manifest."""
+def train(
+    out: Path, signing_key: Path, data: tuple[Path, ...], store: Path, seed: int, if_stale: bool
+) -> None:
+    """Train a model from the corpus and the store, sign it, and write it with its manifest."""
     from ml.train import Recipe, training_digest
     from ml.train import train as run
 
     key = read_or_make_signing_key(signing_key)
     recipe = Recipe(seed=seed)
-    if if_stale and not stale(out, key.public_key(), training_digest(recipe, data)):
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in data}
+    digests |= Store(store).digests()
+    if if_stale and not stale(out, key.public_key(), training_digest(recipe, digests)):
         errors.print(f"The model in {out} is up to date.")
         return
     rows, bad = rows_of(data)
+    rows += learned_from(Store(store))
     with progress_bar() as bar:
         task = bar.add_task("training", total=None)
-        training = run(recipe, rows, data, lambda what, done, steps: bar.update(
+        training = run(recipe, rows, digests, lambda what, done, steps: bar.update(
             task, description=what, completed=done, total=steps
         ))  # fmt: skip
     manifest = write_release(out, training.models, {

@@ -60,7 +60,7 @@ def from_rows(rows: Iterable[Row]) -> list[Example]:
     examples = []
     for row in rows:
         meanings = LABEL_MEANINGS.get(row.label, ())
-        share = 1 / len(meanings) if meanings else 0.0
+        share = row.weight / len(meanings) if meanings else 0.0
         examples += [Example(row.text, row.language, label, share, row.fold) for label in meanings]
     return examples
 

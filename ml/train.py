@@ -8,11 +8,10 @@ thresholds. Then it is fitted on everything.
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,20 +65,21 @@ class Training:
     described: dict[str, Any]
 
 
-def training_digest(recipe: Recipe, data: Sequence[Path]) -> str:
-    """SHA-256 of everything that decides the outcome: code, corpus, settings and further files."""
-    whole = hashlib.sha256(f"{recipe_digest()} {corpus_digest()} {recipe}".encode())
-    for path in data:
-        whole.update(hashlib.sha256(path.read_bytes()).digest())
-    return whole.hexdigest()
+def training_digest(recipe: Recipe, data: Mapping[str, str]) -> str:
+    """SHA-256 of everything that decides the outcome: code, corpus, settings and further data.
+
+    `data` gives the SHA-256 of each file of it.
+    """
+    whole = f"{recipe_digest()} {corpus_digest()} {recipe} {' '.join(data.values())}"
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def train(
-    recipe: Recipe, rows: Sequence[Row], data: Sequence[Path], progress: Progress
+    recipe: Recipe, rows: Sequence[Row], data: Mapping[str, str], progress: Progress
 ) -> Training:
     """Trains a model. The same recipe, corpus and rows give the same model.
 
-    `data` names the files the rows came from. Raises CorpusError.
+    `data` gives the SHA-256 of each file that the rows came from, by its name. Raises CorpusError.
     """
     steps = FOLDS + 4
     progress("expanding the corpus", 0, steps)
@@ -123,7 +123,7 @@ def train(
             "digest": training_digest(recipe, data),
             "corpus_digest": corpus_digest(),
             "corpus_messages": len(messages),
-            "data": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in data},
+            "data": dict(data),
             "data_messages": len(rows),
             "temperature": round(temperature, 4),
         },
@@ -134,7 +134,11 @@ def asked_of(messages: Sequence[Message], rows: Sequence[Row], fold: int) -> lis
     """The labelled messages of one fold, from the corpus and from files."""
     asked = [Asked(message.text, message.language, message.label, message.section)
              for message in messages if message.fold == fold]  # fmt: skip
-    return asked + [Asked.of_row(row) for row in rows if row.label and row.fold == fold]
+    return asked + [
+        Asked.of_row(row)
+        for row in rows
+        if row.label and row.fold == fold and row.weight == 1  # what was only reported sets nothing
+    ]
 
 
 def choose_thresholds(unseen: Sequence[Judged]) -> Thresholds:

@@ -28,11 +28,12 @@ from ml.data import show
 from ml.data.health import without_innocent
 from ml.data.intake import Outcome, Provenance, take_in
 from ml.data.records import FORMATS, Layout
-from ml.data.rows import COLUMN_NAMES, LABEL_MEANINGS, LANGUAGE, Reading, read_rows
+from ml.data.rows import COLUMN_NAMES, LABEL_MEANINGS, LANGUAGE, Reading, Row, read_rows
 from ml.data.store import STORE, Store
+from ml.data.training import training_set
 from ml.errors import FileUnusable
 
-store_option = click.option("--store", "folder", type=any_path, default=STORE, show_default=True,
+store_option = click.option("--store", type=any_path, default=STORE, show_default=True,
                             help="Folder of the operator's labelled messages.")  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def _language(_context: click.Context, _parameter: click.Parameter, given: str) 
 @refusals_told
 def add(
     files: tuple[Path, ...], format_: str | None, columns: dict[str, str], labels: dict[str, str],
-    language: str, source: str, licence: str, no_header: bool, no_quotes: bool, folder: Path,
+    language: str, source: str, licence: str, no_header: bool, no_quotes: bool, store: Path,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Take labelled FILES into the store: JSON Lines, CSV, TSV or XLSX, packed with gzip or not.
@@ -103,9 +104,9 @@ def add(
     layout = Layout(format_ or "", header=not no_header, quotes=not no_quotes)
     reading = Reading(columns, labels, language, source, layout, for_keeping=True)
     outcomes = [
-        (file.name, take_in_file(Store(folder), file, reading, licence=licence)) for file in files
+        (file.name, take_in_file(Store(store), file, reading, licence=licence)) for file in files
     ]
-    tell(Store(folder), outcomes, as_json)
+    tell(Store(store), outcomes, as_json)
 
 
 def take_in_file(
@@ -123,6 +124,16 @@ def take_in_file(
         raise FileUnusable(f"{file} holds no messages.")
     bad_lines_told(file, outcome.bad)
     return outcome
+
+
+def learned_from(store: Store) -> list[Row]:
+    """What a training learns from a store; says what is left out. Raises StoreDamaged, OSError."""
+    entries, bad = store.entries()
+    bad_lines_told(store.labels, bad)
+    learned = training_set(store.rows(), entries, corpus_languages())
+    for reason, count in learned.left_out.items():
+        errors.print(f"Left out of training: {count:,}, {reason}.", style="yellow", markup=False)
+    return learned.rows
 
 
 class _Told:

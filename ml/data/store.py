@@ -19,6 +19,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ml.data.journal import append_entries, read_entries
+from ml.data.labels import Entry
+from ml.data.records import BadLine
 from ml.data.rows import Row
 from ml.errors import StoreBusy, StoreDamaged
 
@@ -90,15 +93,21 @@ class Store:
             for row in self._rows_of(name, source)
         ]  # fmt: skip
 
-    def digest(self) -> str:
-        """SHA-256 of all that training learns from the store; empty where there is nothing."""
-        sources = self.manifest().sources
-        labels = self.labels.read_bytes() if self.labels.exists() else b""
-        if not sources and not labels:
-            return ""
-        whole = hashlib.sha256("\n".join(source.sha256 for source in sources.values()).encode())
-        whole.update(hashlib.sha256(labels).digest())
-        return whole.hexdigest()
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file that training learns from, by what is in it."""
+        digests = {name: source.sha256 for name, source in self.manifest().sources.items()}
+        if self.labels.exists():
+            digests["labels"] = hashlib.sha256(self.labels.read_bytes()).hexdigest()
+        return {f"store {name}": digest for name, digest in digests.items()}
+
+    def entries(self) -> tuple[list[Entry], list[BadLine]]:
+        """What people said, and the lines of the file that are no entries. Raises OSError."""
+        return read_entries(self.labels) if self.labels.exists() else ([], [])
+
+    def say(self, entries: Iterable[Entry]) -> None:
+        """Adds entries; when this returns they are on the disk. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        append_entries(self.labels, entries)
 
     @contextmanager
     def changing(self) -> Iterator["Change"]:

@@ -36,7 +36,7 @@ def in_silence(*_: Any) -> None:
 
 @pytest.fixture(scope="session")
 def small_training() -> Training:
-    return train(SMALL, [], [], in_silence)
+    return train(SMALL, [], {}, in_silence)
 
 
 @pytest.fixture(scope="session")

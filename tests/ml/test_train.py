@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 
 
 def test_the_same_seed_gives_the_same_model(small_training: Training) -> None:
-    again = train(SMALL, [], [], in_silence)
+    again = train(SMALL, [], {}, in_silence)
 
     for name in ("labels", "languages"):
         one, other = small_training.models[name][-1], again.models[name][-1]
@@ -33,7 +33,7 @@ def test_further_data_is_learned_from(small_training: Training) -> None:
             "other_spam" if number % 2 else "unknown_ham", "made up", str(number))
         for number in range(300)
     ]  # fmt: skip
-    trained = train(SMALL, rows, [], in_silence)
+    trained = train(SMALL, rows, {}, in_silence)
     texts = ["zorb kuma zorb", "zorb lita zorb"]
 
     bad, good = Judge(trained.models["labels"], trained.models["languages"]).judge(texts)
