@@ -13,6 +13,7 @@ import click
 from rich.progress import Progress, TaskID
 
 from ml.command import (
+    REFUSED,
     SOME_LINES_UNUSABLE,
     any_path,
     bad_lines_told,
@@ -25,7 +26,7 @@ from ml.command import (
 )
 from ml.corpus.patterns import languages as corpus_languages
 from ml.data import show
-from ml.data.health import without_innocent
+from ml.data.health import Finding, address, findings, statistics, suspicious, without_innocent
 from ml.data.intake import Outcome, Provenance, take_in
 from ml.data.records import FORMATS, Layout
 from ml.data.rows import COLUMN_NAMES, LABEL_MEANINGS, LANGUAGE, Reading, Row, read_rows
@@ -126,6 +127,69 @@ def take_in_file(
     return outcome
 
 
+@data.command()
+@click.option("--suspicious", "ask", is_flag=True,
+              help="Also labels that a cross-validated model disagrees with.")  # fmt: skip
+@store_option
+@json_option
+@refusals_told
+def check(ask: bool, store: Path, as_json: bool) -> None:
+    """Look for what is wrong with the store: damage, contradictions, what is absent.
+
+    Ends with 1 where a file is damaged, with 3 where something deserves a look.
+    """
+    if damaged := Store(store).damaged():
+        for said in damaged:
+            errors.print(said, style="red", markup=False, soft_wrap=True)
+        sys.exit(REFUSED)
+    rows = Store(store).rows()
+    entries, bad = Store(store).entries()
+    bad_lines_told(Store(store).labels, bad)
+    found = findings(rows, entries, corpus_languages())
+    if bad:
+        found.append(Finding("labels", f"{len(bad):,} lines of labels.jsonl are no entries"))
+    if ask and rows:
+        with progress_bar() as bar:
+            found += [each for each in [suspicious(rows, _Told(bar))] if each.ids]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
+    else:
+        for line in show.findings(found, all_ids=False):
+            output.print(line, style="yellow", markup=False, soft_wrap=True)
+        output.print(f"{len(rows):,} messages looked at, {len(found):,} findings.")
+    sys.exit(SOME_LINES_UNUSABLE if found else 0)
+
+
+@data.command()
+@store_option
+@json_option
+@refusals_told
+def stats(store: Path, as_json: bool) -> None:
+    """Count the messages of the store by source, language and label."""
+    rows = Store(store).rows()
+    measured = statistics(rows)
+    sources = Store(store).manifest().sources
+    if as_json:
+        provenance = {name: asdict(source) for name, source in sources.items()}
+        print(json.dumps(measured | {"sources": provenance}, ensure_ascii=False))
+    else:
+        licences = {name: source.licence for name, source in sources.items()}
+        output.print(show.statistics(measured, rows, licences))
+
+
+@data.command()
+@click.argument("source")
+@store_option
+@refusals_told
+def remove(source: str, store: Path) -> None:
+    """Forget all messages of SOURCE. Training without them is `hudhud-ml train`."""
+    with Store(store).changing() as change:
+        if source not in change.manifest.sources:
+            known = ", ".join(change.manifest.sources) or "none"
+            raise click.BadParameter(f"No source {source!r} in {store}. There are: {known}.")
+        output.print(f"{change.remove(source):,} messages of {source} are gone.")
+
+
 def learned_from(store: Store) -> list[Row]:
     """What a training learns from a store; says what is left out. Raises StoreDamaged, OSError."""
     entries, bad = store.entries()
@@ -179,7 +243,7 @@ def _outcome_as_data(name: str, outcome: Outcome) -> dict[str, Any]:
             for (source, language, label), count in sorted(counts.items())
         ],
         "conflicts": [
-            [{"id": f"{row.source}:{row.id}", "label": row.label} for row in group]
+            [{"id": address(row), "label": row.label} for row in group]
             for group in outcome.conflicts
         ],
     }

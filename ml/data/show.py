@@ -1,12 +1,15 @@
 """What people see of labelled data: tables and notices. No message is shown."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from ml.data.health import Finding, address
 from ml.data.intake import Outcome
 from ml.data.rows import LABEL_MEANINGS, Row
 
@@ -34,6 +37,39 @@ def messages(rows: list[Row], title: str) -> Table:
     return table
 
 
+def statistics(measured: Mapping[str, Any], rows: list[Row], licences: Mapping[str, str]) -> Group:
+    """Counts, lengths and near-duplicates of a store, and under which licences it stands."""
+    lengths = Table(title="Lengths in characters", title_justify="left")
+    for heading in ("language", "label"):
+        lengths.add_column(heading, no_wrap=True)
+    for heading in ("messages", "median", "longest"):
+        lengths.add_column(heading, justify="right", no_wrap=True)
+    by_kind: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for row in rows:
+        by_kind[row.language, row.label].append(len(row.text))
+    for (language, label), found in sorted(by_kind.items()):
+        told = f"{len(found):,}", f"{median(found):,.0f}", f"{max(found):,}"
+        lengths.add_row(language or "not said", label, *told)
+    stated = "\n".join(f"{name}: {text or 'no licence stated'}" for name, text in licences.items())
+    return Group(
+        messages(rows, "Messages"),
+        lengths,
+        Text(
+            f"{measured['messages']:,} messages in {measured['groups']:,} groups of near-duplicates"
+            f", {measured['groups_over_sources']:,} of them over several sources.\n\n{stated}"
+        ),
+    )
+
+
+def findings(found: Sequence[Finding], all_ids: bool) -> Iterator[str]:
+    """What deserves a look, a line each."""
+    for finding in found:
+        shown = finding.ids if all_ids else finding.ids[:NAMED_MAX]
+        more = len(finding.ids) - len(shown)
+        named = f": {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+        yield finding.said + (named if finding.ids else "") + "."
+
+
 def outcome(name: str, outcome: Outcome) -> Group:
     """What became of the lines of a file."""
     told = Text(
@@ -54,7 +90,7 @@ def notices(outcome: Outcome, untaught: Mapping[str, int]) -> Iterator[str]:
         yield f"{outcome.near_duplicates:,} are near-duplicates of others; groups stay together."
     if outcome.conflicts:
         named = [
-            " and ".join(f"{row.source}:{row.id} ({row.label})" for row in first_of_each(group))
+            " and ".join(f"{address(row)} ({row.label})" for row in first_of_each(group))
             for group in outcome.conflicts[:NAMED_MAX]
         ]
         more = len(outcome.conflicts) - len(named)

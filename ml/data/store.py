@@ -93,6 +93,16 @@ class Store:
             for row in self._rows_of(name, source)
         ]  # fmt: skip
 
+    def damaged(self) -> list[str]:
+        """What is wrong with the files. Raises StoreDamaged for the manifest, and OSError."""
+        found = []
+        for name, source in self.manifest().sources.items():
+            try:
+                self._read(name, source)
+            except StoreDamaged as error:
+                found.append(str(error))
+        return found
+
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file that training learns from, by what is in it."""
         digests = {name: source.sha256 for name, source in self.manifest().sources.items()}
@@ -167,6 +177,14 @@ class Change:
         packed = json.dumps(content, ensure_ascii=False, indent=1).encode()
         self._replace("manifest.json", packed)  # From here on the change counts.
         self._sweep()
+
+    def remove(self, name: str) -> int:
+        """Forgets a source; how many messages it had."""
+        sources = dict(self.manifest.sources)
+        gone = sources.pop(name)
+        self.commit(sources, {}, {key: value for key, value in self.manifest.trusted.items()
+                                  if key != name})  # fmt: skip
+        return gone.rows
 
     def _write(self, name: str, rows: Iterable[Row]) -> dict[str, Any]:
         lines = [

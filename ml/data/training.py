@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ml.data.duplicates import clusters
-from ml.data.health import conflicts, without_innocent
+from ml.data.health import address, conflicts, without_innocent
 from ml.data.labels import Entry, decisions, standing, weigh_reports
 from ml.data.rows import Row
 from ml.normalise import views
@@ -53,11 +53,6 @@ def corrected_by_reviewers(
         for row in stored
     ]
     return rows, {str(place) for place in decided}
-
-
-def address(row: Row) -> str:
-    """How labels name a row of the store."""
-    return f"{row.source}:{row.id}"
 
 
 def _without_conflicts(
