@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from hudhud.billing.v1 import billing_service_pb2_grpc
+from hudhud.billing.v1 import billing_service_pb2_grpc, statement_service_pb2_grpc
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
 from services.billing.config import BillingSettings
@@ -14,6 +14,7 @@ from services.billing.domain.rate_card import RateCard
 from services.billing.message_events import STREAM, SUBJECTS, MessageEvents
 from services.billing.servicer import BillingServicer
 from services.billing.settlement import keep_expiring
+from services.billing.statement_servicer import StatementServicer
 from services.kit.client import connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
@@ -72,7 +73,13 @@ async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIte
         )
         servicer = BillingServicer(database, RateCard())
         yield Service(
-            servicers=[(billing_service_pb2_grpc.add_BillingServiceServicer_to_server, servicer)],
+            servicers=[
+                (billing_service_pb2_grpc.add_BillingServiceServicer_to_server, servicer),
+                (
+                    statement_service_pb2_grpc.add_StatementServiceServicer_to_server,
+                    StatementServicer(database),
+                ),
+            ],
             tokens=TokenVerifier(keys, clock=clock),
             background=[
                 consumer.run,

@@ -67,6 +67,11 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         "The rates leave out a stretch of volume or of time.",
         "Begin each tier, and each time, where the one before it ends; the violations name each.",
     )
+    PERIOD_INVALID = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The days are none of the calendar, or no period.",
+        "Name the first and the last day as 2026-10-01, not more than 366 days apart.",
+    )
     MARKET_UNKNOWN = Reason(
         StatusCode.INVALID_ARGUMENT,
         "The market is neither a country nor a region of the market table.",
@@ -190,6 +195,11 @@ def time_zone_unknown() -> Refusal:
     return rules.refusal(
         [Violation("time_zone", "is no time zone of the IANA database, such as Asia/Damascus")]
     )
+
+
+def period_invalid(message: str) -> Refusal:
+    """The refusal of days; `message` says what is wrong with them."""
+    return Refusal(BillingReasons.PERIOD_INVALID, f"{message[0].upper()}{message[1:]}.")
 
 
 def amount_invalid(message: str) -> Refusal:

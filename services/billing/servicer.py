@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hudhud.billing.v1 import billing_service_pb2 as pb
 from hudhud.billing.v1 import billing_service_pb2_grpc
-from services.billing import wire
+from services.billing import statement_wire, wire
 from services.billing.actions.add_rates import add_rates
 from services.billing.actions.check_ledger import check_ledger
 from services.billing.actions.check_rate_card import check_rate_card
@@ -173,6 +173,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
             UUID(request.reference_id) if request.reference_id else None,
             request.page_size,
             request.page_token,
+            *statement_wire.read_filter(request),
         )
         return pb.ListEntriesResponse(
             entries=map(wire.entry, entries), next_page_token=next_page_token

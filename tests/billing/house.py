@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hudhud.billing.v1 import billing_service_pb2_grpc
+from hudhud.billing.v1 import billing_service_pb2_grpc, statement_service_pb2_grpc
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
 from services.billing.app import app
@@ -27,6 +27,16 @@ from tests.fixtures.postgres import PostgresForTests
 
 # Nobody listens there: most tests hand events in themselves.
 NO_NATS = "nats://127.0.0.1:1"
+
+
+class _Stub(
+    billing_service_pb2_grpc.BillingServiceStub, statement_service_pb2_grpc.StatementServiceStub
+):
+    """Both of billing's services on one channel: no two of their methods have the same name."""
+
+    def __init__(self, channel: Any) -> None:
+        billing_service_pb2_grpc.BillingServiceStub.__init__(self, channel)
+        statement_service_pb2_grpc.StatementServiceStub.__init__(self, channel)
 
 
 @dataclass
@@ -98,8 +108,7 @@ class House:
         if (kind, name) not in self._stubs:
             channel = connect(address, name="billing", tls=tls, token=token, timeout_seconds=30)
             await self._stack.enter_async_context(channel)
-            stub: Any = billing_service_pb2_grpc.BillingServiceStub
-            self._stubs[kind, name] = stub(channel)
+            self._stubs[kind, name] = _Stub(channel)
         return self._stubs[kind, name]
 
 

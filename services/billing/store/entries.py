@@ -10,7 +10,9 @@ import asyncpg
 from services.billing.domain.free_rules import FreeRule
 from services.billing.domain.ledger import Entry, EntryType, LedgerAccount
 from services.billing.domain.money import Money
+from services.billing.domain.periods import Period
 from services.billing.domain.rates import Category, Channel
+from services.billing.domain.statements import MovementKey
 from services.billing.domain.top_ups import TopUp
 from services.kit.database import Connection
 
@@ -35,6 +37,30 @@ FROM entries
 WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2) AND reference_id = $4
 ORDER BY entry_id DESC
 LIMIT $3
+"""
+
+
+# One plan for all lines of all statements: the entries of the period, in the order of their index.
+_LIST_OF_PERIOD: Final = """
+SELECT
+    entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
+    create_time, from_account::text, to_account::text, channel::text, market, units,
+    free_rule::text, corrects_entry_id
+FROM entries
+WHERE business_id = $1 AND create_time >= $2 AND create_time < $3
+    AND ($4::bigint IS NULL OR (create_time, entry_id) < (
+        SELECT create_time, entry_id FROM entries WHERE business_id = $1 AND entry_id = $4
+    ))
+    AND ($5::uuid IS NULL OR reference_id = $5)
+    AND ($6::text IS NULL OR (
+        type = $6::entry_type
+        AND category IS NOT DISTINCT FROM $7::category
+        AND channel IS NOT DISTINCT FROM $8::channel
+        AND market IS NOT DISTINCT FROM $9
+        AND free_rule IS NOT DISTINCT FROM $10::free_rule
+    ))
+ORDER BY create_time DESC, entry_id DESC
+LIMIT $11
 """
 
 
@@ -102,6 +128,29 @@ async def list_entries(
         rows = await connection.fetch(_LIST, business_id, before, count)
     else:
         rows = await connection.fetch(_LIST_ABOUT, business_id, before, count, reference_id)
+    return [_entry(row) for row in rows]
+
+
+async def list_entries_of(
+    connection: Connection,
+    business_id: UUID,
+    period: Period,
+    movement: MovementKey | None,
+    reference_id: UUID | None,
+    before: int | None,
+    count: int,
+) -> list[Entry]:
+    """At most `count` entries of a period, newest first, that come after the entry `before`."""
+    rows = await connection.fetch(
+        _LIST_OF_PERIOD,
+        business_id,
+        period.start_time,
+        period.end_time,
+        before,
+        reference_id,
+        *(movement or (None,) * 5),
+        count,
+    )
     return [_entry(row) for row in rows]
 
 
