@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from hudhud.billing.v1 import account_pb2, billing_service_pb2, statement_pb2
 from hudhud.clearance.v1 import clearance_pb2
@@ -34,7 +34,6 @@ _FREE_RULES: Final = {
     account_pb2.FreeRule.Value(f"FREE_RULE_{each.name}"): each for each in FreeRule
 }
 _TYPE_NUMBERS: Final = {each: number for number, each in _TYPES.items()}
-_CHANNEL_NUMBERS: Final = {each: number for number, each in _CHANNELS.items()}
 _CATEGORY_NUMBERS: Final = {each: number for number, each in _CATEGORIES.items()}
 _FREE_RULE_NUMBERS: Final = {each: number for number, each in _FREE_RULES.items()}
 
@@ -149,5 +148,6 @@ def movement_key(value: MovementKey) -> statement_pb2.MovementKey:
     )
 
 
-def _channel(channel: Channel | None) -> account_pb2.Channel:
-    return _CHANNEL_NUMBERS[channel] if channel else account_pb2.CHANNEL_UNSPECIFIED
+def _channel(channel: Channel | None) -> Any:
+    name = channel.name if channel else "UNSPECIFIED"
+    return account_pb2.Channel.Value(f"CHANNEL_{name}")

@@ -38,7 +38,7 @@ async def read_balance(connection: Connection, business_id: UUID) -> Balance:
         " WHERE business_id = $1 AND account IN ('available', 'reserved', 'receivable')",
         business_id,
     )
-    return Balance(**dict(rows))
+    return Balance(**{row[0]: row[1] for row in rows})
 
 
 async def sum_since(
