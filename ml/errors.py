@@ -49,5 +49,13 @@ class StoreBusy(DataRefused):
     """Another process is changing the store."""
 
 
+class Unreachable(DataRefused):
+    """Something that is published elsewhere and did not come, and why."""
+
+
+class DigestUnexpected(DataRefused):
+    """A download that is not the file that is known."""
+
+
 class KeyUnreadable(Exception):
     """A key file that holds no Ed25519 key in PEM."""

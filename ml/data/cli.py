@@ -4,7 +4,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,21 @@ from ml.command import (
 )
 from ml.corpus.patterns import languages as corpus_languages
 from ml.data import show
+from ml.data.download import download
 from ml.data.health import Finding, address, findings, statistics, suspicious, without_innocent
 from ml.data.intake import Outcome, Provenance, take_in
+from ml.data.public_sets import (
+    PUBLIC_SETS,
+    PublicSet,
+    digest_checked,
+    read_public_sets,
+    unpack,
+)
 from ml.data.records import FORMATS, Layout
 from ml.data.rows import COLUMN_NAMES, LABEL_MEANINGS, LANGUAGE, Reading, Row, read_rows
 from ml.data.store import STORE, Store
 from ml.data.training import training_set
-from ml.errors import FileUnusable
+from ml.errors import DataRefused, FileUnusable
 
 store_option = click.option("--store", type=any_path, default=STORE, show_default=True,
                             help="Folder of the operator's labelled messages.")  # fmt: skip
@@ -104,27 +112,91 @@ def add(
     """
     layout = Layout(format_ or "", header=not no_header, quotes=not no_quotes)
     reading = Reading(columns, labels, language, source, layout, for_keeping=True)
-    outcomes = [
-        (file.name, take_in_file(Store(store), file, reading, licence=licence)) for file in files
-    ]
-    tell(Store(store), outcomes, as_json)
+    outcomes = []
+    for file in files:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        origin = Provenance(file.name, digest, licence)
+        outcomes.append((file.name, take_in_file(Store(store), file, reading, origin)))
+    sys.exit(SOME_LINES_UNUSABLE if told(Store(store), outcomes, as_json) else 0)
 
 
 def take_in_file(
-    store: Store, file: Path, reading: Reading, trusted: dict[str, str] | None = None, **origin: str
-) -> Outcome:
+    store: Store, file: Path, reading: Reading, origin: Provenance,
+    trusted: dict[str, str] | None = None,
+) -> Outcome:  # fmt: skip
     """Takes one file in, with a bar. Raises what stores and files raise, and OSError."""
     with store.changing() as change, progress_bar() as bar:
-        stored = store.rows()
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
         outcome = take_in(
-            change, stored, read_rows(file, reading), Provenance(file.name, digest, **origin),
-            _Told(bar), trusted,
-        )  # fmt: skip
+            change, store.rows(), read_rows(file, reading), origin, Told(bar), trusted
+        )
     if outcome.lines == 0:
         raise FileUnusable(f"{file} holds no messages.")
     bad_lines_told(file, outcome.bad)
     return outcome
+
+
+@data.command()
+@click.argument("names", nargs=-1)
+@click.option("--sets", "registry", type=existing, default=PUBLIC_SETS,
+              help="Sets of your own, in the form of ml/data/public_sets.toml.")  # fmt: skip
+@store_option
+@json_option
+@refusals_told
+def fetch(names: tuple[str, ...], registry: Path, store: Path, as_json: bool) -> None:
+    """Download the public data sets NAMES (all, if none is given) and take them into the store.
+
+    They come from where their authors publish them. A digest that is not known is remembered at
+    the first download, and said. What was cut short is resumed. Ends with 1 where one did not come.
+    """
+    sets = read_public_sets(registry)
+    if unknown := set(names) - set(sets):
+        raise click.BadParameter(f"{min(unknown)!r} is none of {', '.join(sets)}.")
+    outcomes, failed = [], {}
+    for public in (sets[name] for name in names or sets):
+        try:
+            outcome = _fetched(public, Store(store))
+        except (DataRefused, OSError) as error:
+            failed[public.name] = f"{type(error).__name__}: {error}"
+            errors.print(f"{public.name}: {failed[public.name]}", style="red", markup=False,
+                         soft_wrap=True)  # fmt: skip
+        else:
+            outcomes += [(public.name, outcome)] if outcome else []
+    unusable = told(Store(store), outcomes, as_json, failed)
+    sys.exit(REFUSED if failed else SOME_LINES_UNUSABLE if unusable else 0)
+
+
+def _fetched(public: PublicSet, store: Store) -> Outcome | None:
+    """Fetches one set and takes it in; nothing where it is there already."""
+    manifest = store.manifest()
+    known = public.sha256 or manifest.trusted.get(public.name)
+    source = manifest.sources.get(public.name)
+    if source and known in {addition.sha256 for addition in source.additions}:
+        errors.print(f"{public.name} is there already.")
+        return None
+    folder = store.folder / "fetched"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    archive = folder / f"{public.name}.zip"
+    member: Path | None = None
+    try:
+        with progress_bar() as bar:
+            say = Told(bar)
+            download(public.url, archive, lambda done, of: say(f"fetching {public.name}", done, of))
+        digest = digest_checked(public, archive, manifest.trusted)
+        member = unpack(public, archive, folder)
+        origin = Provenance(archive.name, digest, public.licence, public.citation, public.url)
+        trusted = {} if known else {public.name: digest}
+        outcome = take_in_file(store, member, public.reading, origin, trusted)
+        if trusted:
+            errors.print(
+                f"{public.name}: nobody had told the digest of this download. What came is trusted "
+                f"from now on: SHA-256 {digest}.", style="yellow", soft_wrap=True,
+            )  # fmt: skip
+        return outcome
+    finally:
+        # They hold what has not been pseudonymised.
+        archive.unlink(missing_ok=True)
+        if member:
+            member.unlink(missing_ok=True)
 
 
 @data.command()
@@ -150,7 +222,7 @@ def check(ask: bool, store: Path, as_json: bool) -> None:
         found.append(Finding("labels", f"{len(bad):,} lines of labels.jsonl are no entries"))
     if ask and rows:
         with progress_bar() as bar:
-            found += [each for each in [suspicious(rows, _Told(bar))] if each.ids]
+            found += [each for each in [suspicious(rows, Told(bar))] if each.ids]
     if as_json:
         print(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
     else:
@@ -200,7 +272,7 @@ def learned_from(store: Store) -> list[Row]:
     return learned.rows
 
 
-class _Told:
+class Told:
     """Progress as one bar that changes its name."""
 
     def __init__(self, bar: Progress) -> None:
@@ -211,21 +283,25 @@ class _Told:
         self._bar.update(self._task, description=what, completed=done, total=of)
 
 
-def tell(store: Store, outcomes: Sequence[tuple[str, Outcome]], as_json: bool) -> None:
-    """What became of every line, and what the operator should know; ends the command."""
-    rows = store.rows()
-    languages = corpus_languages()
-    untaught = without_innocent(rows, languages)
+def told(
+    store: Store, outcomes: Sequence[tuple[str, Outcome]], as_json: bool,
+    failed: Mapping[str, str] | None = None,
+) -> int:  # fmt: skip
+    """Says what became of every line, and what the operator should know; how many are unusable."""
+    untaught = without_innocent(store.rows(), corpus_languages())
     if as_json:
-        told = [_outcome_as_data(name, outcome) for name, outcome in outcomes]
-        content = {"files": told, "not_trained_by_language": dict(untaught)}
+        content = {
+            "files": [_outcome_as_data(name, outcome) for name, outcome in outcomes],
+            "failed": dict(failed or {}),
+            "not_trained_by_language": dict(untaught),
+        }
         print(json.dumps(content, ensure_ascii=False))
     else:
         for name, outcome in outcomes:
             output.print(show.outcome(name, outcome))
             for notice in show.notices(outcome, untaught):
                 errors.print(notice, style="yellow", markup=False, soft_wrap=True)
-    sys.exit(SOME_LINES_UNUSABLE if any(outcome.bad for _, outcome in outcomes) else 0)
+    return sum(len(outcome.bad) for _, outcome in outcomes)
 
 
 def _outcome_as_data(name: str, outcome: Outcome) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def take_in(
     outcome.near_duplicates = sum(sizes[row.group] > 1 for row in outcome.added)
     fresh = {row.group for row in outcome.added}
     outcome.conflicts = [group for group in conflicts(rows) if group[0].group in fresh]
-    _commit(change, stored, rows, outcome, duplicates, origin, trusted or {})
+    usable = bool(outcome.added or outcome.duplicates)
+    _commit(change, stored, rows, outcome, duplicates, origin, (trusted or {}) if usable else {})
     return outcome
 
 
