@@ -20,6 +20,7 @@ from services.billing.actions.check_ledger import check_ledger
 from services.billing.actions.create_account import create_account
 from services.billing.actions.create_reservations import create_reservations
 from services.billing.actions.top_up_account import top_up_account
+from services.billing.app import PLANNED_ONCE
 from services.billing.domain.money import Money
 from services.billing.domain.pricing import Shipment
 from services.billing.domain.rate_card import RateCard
@@ -29,7 +30,7 @@ from services.billing.domain.top_ups import TopUp
 from services.billing.settlement import settle_reservations
 from services.kit.clock import new_id
 from services.kit.coalesce import Coalescer
-from services.kit.database import FOUND_BY_KEY, Database
+from services.kit.database import Database
 from services.kit.errors import Refusal
 from services.kit.migrate import migrate
 from services.local.databases import Databases
@@ -48,10 +49,12 @@ CREATE TABLE bare (LIKE entries INCLUDING IDENTITY, PRIMARY KEY (business_id, en
 INSERT: Final = """
 INSERT INTO bare
     (business_id, type, from_account, to_account, amount_micros, currency_code, reference_id,
-     category, destination_country, window_open, expire_time, rate_id, create_time)
+     category, destination_country, window_open, expire_time, rate_id, channel, market, units,
+     usage_day, create_time)
 SELECT
     business_id, 'reservation', 'available', 'reserved', amount_micros, 'USD', message_id,
-    category::category, destination_country, window_open, expire_time, 1, now()
+    category::category, destination_country, window_open, expire_time, 1, 'app', 'ZZ', 1,
+    current_date, now()
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[], $7::bigint[]
 ) AS added (
@@ -206,7 +209,7 @@ async def run(state: Path) -> None:
                 await connection.execute("GRANT INSERT ON bare TO PUBLIC")
             await owner.close()
             url = await databases.ensure_guest("hudhud_billing")
-            database = await Database.open(url, name="bench", postgres_settings=FOUND_BY_KEY)
+            database = await Database.open(url, name="bench", postgres_settings=PLANNED_ONCE)
             await measure(database)
             await database.close()
         finally:

@@ -58,11 +58,11 @@ async def create_reservations(
 
 async def _usage(
     connection: Connection, card: RateCard, payers: Mapping[UUID, Payer], now: datetime
-) -> Usage:
+) -> dict[UUID, Usage]:
     """What was used so far, of the businesses for which it matters: for most nothing counts it."""
     counting = {
         business_id: payer
         for business_id, payer in payers.items()
         if payer.currency_code in card.counting_currencies or payer.watches_spending
     }
-    return await read_usage(connection, counting, now) if counting else Usage()
+    return await read_usage(connection, counting, now) if counting else {}

@@ -31,13 +31,13 @@ async def quote(
         card = RateCard()
         card.add(await rates.read_rates(connection, 0), await rates.read_rules(connection, 0))
         now = database.clock.now()
-        usage = await read_usage(connection, {business_id: payer}, now)
+        usage = (await read_usage(connection, {business_id: payer}, now))[business_id]
     quotations: list[Quotation | Refusal] = []
     for shipment in shipments:
-        price = price_of(shipment, business_id, payer, card, usage, now)
+        price = price_of(shipment, payer, card, usage, now)
         if isinstance(price, NoRate):
             quotations.append(refusal_of(price))
             continue
-        key = UsageKey(business_id, shipment.channel, price.market, price.category)
-        quotations.append(Quotation(price, shipment.units, usage.units.get(key, 0) + 1))
+        key = UsageKey(shipment.channel, price.market, price.category)
+        quotations.append(Quotation(price, shipment.units, usage.used(key) + 1))
     return quotations

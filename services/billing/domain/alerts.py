@@ -9,7 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from services.billing.domain.money import Money
-from services.billing.domain.payers import Purse
+from services.billing.domain.purses import Purse
 from services.billing.domain.usage import Usage
 
 
@@ -31,24 +31,28 @@ class Alert:
     day: date
 
 
-def alerts_of(
-    business_id: UUID, purse: Purse, day: date, before: Usage, after: Usage
-) -> Iterator[Alert]:
-    """The levels that a batch crossed: what is left fell to one, or what was spent rose to one."""
+def alerts_of(business_id: UUID, purse: Purse, before: Usage) -> Iterator[Alert]:
+    """The levels that a batch crossed: what is left fell to one, or what was spent rose to one.
+
+    `before` is what was used before the batch.
+    """
     payer = purse.payer
     terms = payer.terms
     if not terms.left_alerts_micros and not terms.spent_alerts_micros:
         return
 
-    def money(micros: int) -> Money:
-        return Money(payer.currency_code, micros)
+    def alert(kind: AlertKind, level: int, now: int) -> Alert:
+        currency_code = payer.currency_code
+        return Alert(
+            business_id, kind, Money(currency_code, level), Money(currency_code, now), purse.day
+        )
 
     had = payer.available_micros + payer.credit_micros
     left = purse.available_micros + purse.credit_micros
     for level in terms.left_alerts_micros:
         if left <= level < had:
-            yield Alert(business_id, AlertKind.LEFT, money(level), money(left), day)
-    spent = after.month_micros.get(business_id, 0)
+            yield alert(AlertKind.LEFT, level, left)
+    spent = purse.usage.month_micros
     for level in terms.spent_alerts_micros:
-        if before.month_micros.get(business_id, 0) < level <= spent:
-            yield Alert(business_id, AlertKind.SPENT, money(level), money(spent), day)
+        if before.month_micros < level <= spent:
+            yield alert(AlertKind.SPENT, level, spent)

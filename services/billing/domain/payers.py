@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
 
-from services.billing.domain.ledger import Account, LedgerAccount
+from services.billing.domain.ledger import Account
 from services.billing.domain.terms import Terms, zone
 
 
@@ -50,32 +49,3 @@ def payer_of(account: Account) -> Payer:
         account.country_code,
         account.terms,
     )
-
-
-@dataclass(slots=True)
-class Purse:
-    """What a payer has left while a batch is decided."""
-
-    payer: Payer
-    available_micros: int
-    credit_micros: int
-
-    @classmethod
-    def of(cls, payer: Payer) -> Purse:
-        """The purse before the batch."""
-        return cls(payer, payer.available_micros, payer.credit_micros)
-
-    @property
-    def left_micros(self) -> int:
-        """What a message may cost at most: it is paid whole from one side."""
-        return max(self.available_micros, self.credit_micros)
-
-    def take(self, micros: int) -> LedgerAccount | None:
-        """Take a message's price, from the prepaid balance if that covers it; None: too little."""
-        if micros <= self.available_micros:
-            self.available_micros -= micros
-            return LedgerAccount.AVAILABLE
-        if micros <= self.credit_micros:
-            self.credit_micros -= micros
-            return LedgerAccount.RECEIVABLE
-        return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
-from uuid import UUID
 
 from services.billing.domain.free_rules import FreeRule, RulesInForce, entry_point_open
 from services.billing.domain.markets import MARKETS
@@ -38,6 +37,8 @@ class Price(NamedTuple):
     market: str
     rate: Rate | None  # None: nothing was looked up, for a rule makes it free whatever it costs
     free_rule: FreeRule | None
+    # Whether what was used before, and this message for the next, makes a difference.
+    is_counted: bool
 
     @property
     def charged(self) -> Money:
@@ -63,7 +64,7 @@ class Quotation(NamedTuple):
 
 
 def price_of(
-    shipment: Shipment, business_id: UUID, payer: Payer, card: RateCard, usage: Usage, now: datetime
+    shipment: Shipment, payer: Payer, card: RateCard, usage: Usage, now: datetime
 ) -> Price | NoRate:
     """What the message costs at the time `now`.
 
@@ -74,26 +75,26 @@ def price_of(
     rules = card.rules(channel, currency, now)
     if rule := _free_whatever_it_costs(shipment, rules, now):
         market = MARKETS.region_of(country, now) or country
-        return Price(Money(currency, 0), shipment.category, market, None, rule)
+        return Price(Money(currency, 0), shipment.category, market, None, rule, is_counted=False)
     category, ladder = _find(shipment, payer, card, now)
-    rate = None
-    if ladder is not None:
-        market = ladder.rungs[0].market
-        used = 0
-        if ladder.has_tiers:
-            used = usage.units.get(UsageKey(business_id, channel, market, category), 0)
-        rate = ladder.rung(used + 1)
+    if ladder is None:
+        return NoRate(category, country, currency)
+    used = 0
+    if ladder.has_tiers:
+        used = usage.used(UsageKey(channel, ladder.rungs[0].market, category))
+    rate = ladder.rung(used + 1)
     if rate is None:
         return NoRate(category, country, currency)
     listed = rate.price
     if shipment.units != 1:
         listed = Money(currency, listed.amount_micros * shipment.units)
-    rule = None
+    rule, is_counted = None, ladder.has_tiers
     if rules.allowance_messages and category is Category.SERVICE:
-        key = UsageKey(business_id, channel, ALLOWANCE_MARKET, category)
-        if usage.units.get(key, 0) + shipment.units <= rules.allowance_messages:
+        is_counted = True
+        given = usage.used(UsageKey(channel, ALLOWANCE_MARKET, category))
+        if given + shipment.units <= rules.allowance_messages:
             rule = FreeRule.ALLOWANCE
-    return Price(listed, category, rate.market, rate, rule)
+    return Price(listed, category, rate.market, rate, rule, is_counted)
 
 
 def _free_whatever_it_costs(

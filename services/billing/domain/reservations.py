@@ -12,11 +12,12 @@ from services.billing.domain.alerts import Alert, alerts_of
 from services.billing.domain.free_rules import FreeRule
 from services.billing.domain.ledger import LedgerAccount
 from services.billing.domain.money import Money
-from services.billing.domain.payers import Payer, Purse
-from services.billing.domain.pricing import NoRate, Shipment, price_of
+from services.billing.domain.payers import Payer
+from services.billing.domain.pricing import NoRate, Shipment
+from services.billing.domain.purses import Purse
 from services.billing.domain.rate_card import RateCard
 from services.billing.domain.rates import Category
-from services.billing.domain.usage import ALLOWANCE_MARKET, Usage, UsageKey
+from services.billing.domain.usage import Usage
 
 
 class MessageKey(NamedTuple):
@@ -140,32 +141,32 @@ def decide(
     payers: Mapping[UUID, Payer],
     reserved: Mapping[MessageKey, Reservation],
     card: RateCard,
-    usage: Usage,
+    usage: Mapping[UUID, Usage],
     now: datetime,
 ) -> Decision:
     """Decide on each item in turn, so that a business's money goes to whoever asked first.
 
     `payers` are the businesses with an account, `reserved` what has been reserved before for any of
-    the items, `usage` what has been used of what the card or the terms count. An item that is
+    the items, `usage` what those have used of whom the card or the terms count it. An item that is
     denied takes nothing, and a cheaper one behind it may still be paid.
     """
-    purses = {business_id: Purse.of(payer) for business_id, payer in payers.items()}
-    days = {business_id: payer.day(now) for business_id, payer in payers.items()}
-    usage_before, usage = usage, usage.copy()
+    purses = {
+        business_id: Purse.of(payer, usage.get(business_id), now)
+        for business_id, payer in payers.items()
+    }
     known = dict(reserved)
     outcomes: list[Money | Denial] = []
     added: list[Reservation] = []
     for item in items:
-        business_id = item.key.business_id
         earlier = known.get(item.key)
         if earlier is not None:
             outcomes.append(_again(earlier, item, now))
             continue
-        purse = purses.get(business_id)
+        purse = purses.get(item.key.business_id)
         if purse is None:
-            outcomes.append(NoAccount(business_id))
+            outcomes.append(NoAccount(item.key.business_id))
             continue
-        outcome = _reserve(item, purse, days[business_id], card, usage, now)
+        outcome = _reserve(item, purse, card, now)
         if isinstance(outcome, Reservation):
             known[item.key] = outcome
             added.append(outcome)
@@ -175,7 +176,7 @@ def decide(
     alerts = [
         alert
         for business_id, purse in purses.items()
-        for alert in alerts_of(business_id, purse, days[business_id], usage_before, usage)
+        for alert in alerts_of(business_id, purse, usage.get(business_id, Usage()))
     ]
     return Decision(outcomes, added, alerts)
 
@@ -189,30 +190,20 @@ def _again(earlier: Reservation, item: ReservationItem, now: datetime) -> Money 
 
 
 def _reserve(
-    item: ReservationItem, purse: Purse, day: date, card: RateCard, usage: Usage, now: datetime
+    item: ReservationItem, purse: Purse, card: RateCard, now: datetime
 ) -> Reservation | Denial:
     """What is taken from the purse for one message, or why nothing is."""
     if item.expire_time <= now:
         return AlreadyOver(item.expire_time)
-    business_id, shipment = item.key.business_id, item.shipment
-    price = price_of(shipment, business_id, purse.payer, card, usage, now)
+    price = purse.price(item.shipment, card, now)
     if isinstance(price, NoRate):
         return price
-    charged = price.charged
-    if price.free_rule is FreeRule.ALLOWANCE:
-        source = LedgerAccount.ALLOWANCE
-        given = UsageKey(business_id, shipment.channel, ALLOWANCE_MARKET, price.category)
-        usage.add(given, shipment.units)
-    else:
-        if capped := _over_a_cap(business_id, purse.payer, charged, usage):
-            return capped
-        taken = purse.take(charged.amount_micros)
-        if taken is None:
-            return NoCredit(charged, Money(charged.currency_code, purse.left_micros))
-        source = taken
-        usage.spend(business_id, charged.amount_micros)
-    counted = UsageKey(business_id, shipment.channel, price.market, price.category)
-    usage.add(counted, shipment.units)
+    if capped := _over_a_cap(purse, price.charged):
+        return capped
+    source = purse.take(item.shipment, price)
+    if source is None:
+        charged = price.charged
+        return NoCredit(charged, Money(charged.currency_code, purse.left_micros))
     return Reservation(
         item,
         price.listed,
@@ -220,21 +211,20 @@ def _reserve(
         price.rate.rate_id if price.rate else None,
         price.category,
         price.market,
-        day,
+        purse.day,
         price.free_rule,
     )
 
 
-def _over_a_cap(business_id: UUID, payer: Payer, price: Money, usage: Usage) -> Capped | None:
-    periods: tuple[tuple[Literal["day", "month"], int | None, dict[UUID, int]], ...] = (
-        ("day", payer.terms.daily_cap_micros, usage.today_micros),
-        ("month", payer.terms.monthly_cap_micros, usage.month_micros),
+def _over_a_cap(purse: Purse, price: Money) -> Capped | None:
+    terms, usage = purse.payer.terms, purse.usage
+    periods: tuple[tuple[Literal["day", "month"], int | None, int], ...] = (
+        ("day", terms.daily_cap_micros, usage.today_micros),
+        ("month", terms.monthly_cap_micros, usage.month_micros),
     )
     for period, cap, spent in periods:
-        if cap is not None and price.amount_micros:
-            left = max(0, cap - spent.get(business_id, 0))
-            if price.amount_micros > left:
-                return Capped(period, price, Money(price.currency_code, left))
+        if cap is not None and 0 < price.amount_micros > cap - spent:
+            return Capped(period, price, Money(price.currency_code, max(0, cap - spent)))
     return None
 
 

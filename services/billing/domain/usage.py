@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from uuid import UUID
 
 from services.billing.domain.rates import Category, Channel
 
@@ -13,9 +12,8 @@ ALLOWANCE_MARKET: Final = "*"
 
 
 class UsageKey(NamedTuple):
-    """What is counted together, in a month."""
+    """What is counted together, in a month of a business."""
 
-    business_id: UUID
     channel: Channel
     market: str
     category: Category
@@ -23,21 +21,21 @@ class UsageKey(NamedTuple):
 
 @dataclass(slots=True)
 class Usage:
-    """What businesses have used: units by key this month, micros spent today and this month."""
+    """What a business has used: units by key this month, micros spent today and this month."""
 
     units: dict[UsageKey, int] = field(default_factory=dict)
-    today_micros: dict[UUID, int] = field(default_factory=dict)
-    month_micros: dict[UUID, int] = field(default_factory=dict)
+    today_micros: int = 0
+    month_micros: int = 0
 
-    def copy(self) -> Usage:
-        """One that can count on without changing this."""
-        return Usage(dict(self.units), dict(self.today_micros), dict(self.month_micros))
+    def used(self, key: UsageKey) -> int:
+        """The units so far."""
+        return self.units.get(key, 0)
 
     def add(self, key: UsageKey, units: int) -> None:
         """Count units."""
         self.units[key] = self.units.get(key, 0) + units
 
-    def spend(self, business_id: UUID, micros: int) -> None:
+    def spend(self, micros: int) -> None:
         """Count money."""
-        self.today_micros[business_id] = self.today_micros.get(business_id, 0) + micros
-        self.month_micros[business_id] = self.month_micros.get(business_id, 0) + micros
+        self.today_micros += micros
+        self.month_micros += micros

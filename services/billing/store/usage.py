@@ -14,7 +14,9 @@ from services.billing.domain.usage import Usage, UsageKey
 from services.kit.database import Connection
 
 
-async def read_usage(connection: Connection, payers: Mapping[UUID, Payer], now: datetime) -> Usage:
+async def read_usage(
+    connection: Connection, payers: Mapping[UUID, Payer], now: datetime
+) -> dict[UUID, Usage]:
     """What each of these businesses has used in its month and spent today."""
     days: dict[UUID, date] = {business: payer.day(now) for business, payer in payers.items()}
     rows = await connection.fetch(
@@ -34,14 +36,14 @@ async def read_usage(connection: Connection, payers: Mapping[UUID, Payer], now: 
         [month_of(day) for day in days.values()],
         list(days.values()),
     )
-    usage = Usage()
+    usage = {business_id: Usage() for business_id in payers}
     for business_id, channel, market, category, units, micros, is_today in rows:
         if is_today:
-            usage.today_micros[business_id] = micros
+            usage[business_id].today_micros = micros
         else:
-            usage.add(UsageKey(business_id, Channel(channel), market, Category(category)), units)
-            spent = usage.month_micros.get(business_id, 0)
-            usage.month_micros[business_id] = spent + micros
+            key = UsageKey(Channel(channel), market, Category(category))
+            usage[business_id].add(key, units)
+            usage[business_id].month_micros += micros
     return usage
 
 
