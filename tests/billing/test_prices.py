@@ -76,7 +76,8 @@ async def test_what_is_given_back_counts_no_more(house: House) -> None:
     # Two are promised: the next is the third.
     assert await business.reserve(business.item()) == [UNIT // 2]
     house.clock.advance(60)
-    await expire_reservations(house.database)
+    while await expire_reservations(house.database):
+        pass
     assert await business.reserve(business.item()) == [UNIT]
     # A late one counts again.
     await business.receipt("delivered", items[2].message_id)
