@@ -40,6 +40,7 @@ from ml.data.cli import data as data_commands
 from ml.data.cli import learned_from, store_option
 from ml.data.store import Store
 from ml.evaluate import BATCH, Asked, judge_all, measure
+from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
 from ml.release import MANIFEST_FILE, MODEL_FILE, read_verified_manifest, stale, write_release
@@ -54,6 +55,8 @@ def main() -> None:
 
 
 main.add_command(data_commands)
+for fleet_command in FLEET_COMMANDS:
+    main.add_command(fleet_command)
 
 
 @main.command()

@@ -51,12 +51,12 @@ class Release:
 
 
 class Press:
-    """Makes releases, all different, under a key of its own."""
+    """Makes releases, all different, under a key of its own or the one given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key_file: Path | None = None) -> None:
         self._folder = folder
         self._numbers = itertools.count()
-        self._key_file = folder / "release.key"
+        self._key_file = key_file or folder / "release.key"
         self.key = read_or_make_signing_key(self._key_file)
         self._models = joblib.load(MODEL / MODEL_FILE)
         self._manifest: Manifest = read_verified_manifest(MODEL, read_public_key(MODEL_KEY))

@@ -1,0 +1,298 @@
+"""`hudhud-ml` for running services: shadow, promote, roll back, and see what is going on.
+
+What the services refuse ends with 1, services that cannot be asked with 4.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ml.command import REFUSED, any_path, errors, json_option, output
+from ml.release import MANIFEST_FILE, MODEL_FILE
+
+UNREACHABLE = 4
+PIECE_BYTES = 256 * 1024
+UPLOAD_SECONDS = 600.0
+SWITCH_SECONDS = 90.0
+WATCHING_SECONDS = 60.0
+_VERSION = re.compile("[0-9a-f]{12}")
+
+# Commands import what speaks to services when they are called: training should not wait for gRPC.
+
+
+def fleet_command(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that is given `models`, a stub of ModelService, in place of where to find it."""
+
+    @click.option("--identity", envvar="HUDHUD_IDENTITY_PUBLIC_ADDRESS", metavar="HOST:PORT",
+                  help="Where identity answers; else as `hudhud run` left it.")  # fmt: skip
+    @click.option("--policy", envvar="HUDHUD_POLICY_PUBLIC_ADDRESS", metavar="HOST:PORT",
+                  help="Where policy answers; else as `hudhud run` left it.")  # fmt: skip
+    @click.option("--authority", envvar="HUDHUD_AUTHORITY_FILE", type=any_path,
+                  help="PEM of the authority of their certificates.")  # fmt: skip
+    @click.option("--credential", envvar="HUDHUD_OPERATOR_CREDENTIAL_FILE", type=any_path,
+                  help="File with the operator's credential.")  # fmt: skip
+    @wraps(command)
+    def called(
+        *,
+        identity: str | None,
+        policy: str | None,
+        authority: Path | None,
+        credential: Path | None,
+        **options: Any,
+    ) -> None:
+        from hudhud.policy.v1 import model_service_pb2_grpc
+        from ml.fleet.client import Doors, Refused, Unreachable, operator
+
+        try:
+            doors = Doors.find(identity, policy, authority, credential)
+            with operator(doors) as channel:
+                stub: Any = model_service_pb2_grpc.ModelServiceStub
+                command(models=stub(channel), **options)
+        except Refused as refusal:
+            _tell(f"{refusal.reason}: {refusal}")
+            sys.exit(REFUSED)
+        except Unreachable as error:
+            _tell(str(error))
+            sys.exit(UNREACHABLE)
+        except OSError as error:
+            _tell(f"{type(error).__name__}: {error}")
+            sys.exit(REFUSED)
+
+    return called
+
+
+_note_option = click.option("--note", default="", help="What to record; else who you are.")
+_model_argument = click.argument("model", metavar="FOLDER|VERSION")
+
+
+@click.command()
+@click.argument("model", metavar="FOLDER|VERSION", required=False)
+@click.option("--share", type=click.IntRange(1, 100), default=100, show_default=True,
+              help="Judge so many of a hundred batches twice.")  # fmt: skip
+@click.option("--end", is_flag=True, help="End the shadow that there is.")
+@_note_option
+@fleet_command
+def shadow(models: Any, model: str | None, share: int, end: bool, note: str) -> None:
+    """Judge live traffic with a model beside the live one; a FOLDER is uploaded first."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
+    if end == bool(model):
+        raise click.UsageError("Name a model, or --end.")
+    if end:
+        was = models.EndShadow(pb.EndShadowRequest(note=_note(note)), timeout=20).version
+        output.print(f"{was} is in shadow no more." if was else "No model was in shadow.")
+        return
+    version = _uploaded(models, model or "", note)
+    models.ShadowModel(
+        pb.ShadowModelRequest(version=version, share_percent=share, note=_note(note)), timeout=20
+    )
+    told = _until_watched(models, version)
+    _print_replicas(told)
+    if any(replica.shadow_version != version for replica in told.replicas):
+        _tell(f"Not every replica has {version} in shadow yet; `hudhud-ml fleet` shows it.")
+        sys.exit(REFUSED)
+    output.print(f"{version} is in shadow. To see what it makes of the traffic: "
+                 "hudhud-ml shadow-report")  # fmt: skip
+
+
+@click.command("shadow-report")
+@click.argument("version", required=False)
+@click.option("--disagreements", type=click.IntRange(0, 1000), default=20, show_default=True,
+              help="Show so many of the messages decided otherwise.")  # fmt: skip
+@json_option
+@fleet_command
+def shadow_report(models: Any, version: str | None, disagreements: int, as_json: bool) -> None:
+    """Show what the model in shadow, or the one named, made of live traffic."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+    from ml.fleet import show
+    from ml.fleet.data import as_data
+
+    if version is None:
+        version = models.ListReplicas(pb.ListReplicasRequest(), timeout=20).shadow_version
+        if not version:
+            _tell("No model is in shadow. Name one that was.")
+            sys.exit(REFUSED)
+    report = models.GetShadowReport(pb.GetShadowReportRequest(version=version), timeout=20).report
+    found: list[Any] = []
+    if disagreements:
+        found = models.ListShadowDisagreements(
+            pb.ListShadowDisagreementsRequest(version=version, page_size=disagreements), timeout=20
+        ).disagreements
+    if as_json:
+        told = {**as_data(report), "disagreements": [as_data(each) for each in found]}
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    output.print(show.decisions(report), show.scores(report), sep="\n\n")
+    if found:
+        output.print("", show.disagreements(found), sep="\n")
+    output.print(
+        f"\n{report.judged_count:,} messages judged twice, {report.dropped_count:,} dropped, "
+        f"{report.share_percent}% of the batches."
+    )
+
+
+@click.command()
+@_model_argument
+@_note_option
+@json_option
+@fleet_command
+def promote(models: Any, model: str, note: str, as_json: bool) -> None:
+    """Make a model decide on every replica, or on none; a FOLDER is uploaded first."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
+    version = _uploaded(models, model, note)
+    with errors.status(f"Every replica loads {version} …"):
+        answer = models.PromoteModel(
+            pb.PromoteModelRequest(version=version, note=_note(note)), timeout=SWITCH_SECONDS
+        )
+    _show_switch(answer, version, as_json)
+
+
+@click.command()
+@_note_option
+@json_option
+@fleet_command
+def rollback(models: Any, note: str, as_json: bool) -> None:
+    """Have the model decide again that did before the live one."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
+    live = models.ListReplicas(pb.ListReplicasRequest(), timeout=20).live_version
+    if not live:
+        _tell("The configured model is live: there is nothing to roll back to.")
+        sys.exit(REFUSED)
+    with errors.status(f"Every replica leaves {live} …"):
+        answer = models.RollbackModel(
+            pb.RollbackModelRequest(version=live, note=_note(note)), timeout=SWITCH_SECONDS
+        )
+    _show_switch(answer, answer.change.version, as_json)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True)
+@json_option
+@fleet_command
+def history(models: Any, limit: int, as_json: bool) -> None:
+    """List what was done to the models, by whom and when, newest first."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+    from ml.fleet import show
+    from ml.fleet.data import as_data
+
+    found = models.ListModelChanges(pb.ListModelChangesRequest(page_size=limit), timeout=20).changes
+    if as_json:
+        print(json.dumps([as_data(change) for change in found], ensure_ascii=False))
+    else:
+        output.print(show.changes(found))
+
+
+@click.command()
+@json_option
+@fleet_command
+def fleet(models: Any, as_json: bool) -> None:
+    """Show the models that were uploaded, and which replica runs which."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+    from ml.fleet import show
+    from ml.fleet.data import as_data
+
+    told = models.ListReplicas(pb.ListReplicasRequest(), timeout=20)
+    kept = models.ListModels(pb.ListModelsRequest(page_size=1000), timeout=20).models
+    if as_json:
+        print(json.dumps({**as_data(told), "models": [as_data(model) for model in kept]}))
+        return
+    if kept:
+        output.print(show.models(kept), "")
+    _print_replicas(told)
+
+
+COMMANDS = (shadow, shadow_report, promote, rollback, history, fleet)
+
+
+def _uploaded(models: Any, model: str, note: str) -> str:
+    """The version that is meant; a folder is uploaded, if it was not before."""
+    if _VERSION.fullmatch(model) and not Path(model).is_dir():
+        return model
+    folder = Path(model)
+    if not folder.is_dir():
+        raise click.UsageError(f"{model} is neither a folder nor a version (12 hexadecimal digits)")
+    columns = TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=errors, transient=True) as bar:
+        answer = models.UploadModel(_frames(folder, _note(note), bar), timeout=UPLOAD_SECONDS)
+    version: str = answer.model.version
+    errors.print(f"{version} {'was uploaded' if answer.created else 'is there already'}.")
+    return version
+
+
+def _frames(folder: Path, note: str, bar: Progress) -> Iterator[Any]:
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
+    artifact = folder / MODEL_FILE
+    task = bar.add_task("", total=artifact.stat().st_size)
+    yield pb.UploadModelRequest(manifest=(folder / MANIFEST_FILE).read_bytes(), note=note)
+    with artifact.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield pb.UploadModelRequest(artifact=piece)
+            bar.advance(task, len(piece))
+
+
+def _until_watched(models: Any, version: str) -> Any:
+    """What replicas run, once all judge with this model in shadow or say why they cannot."""
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
+    deadline = time.monotonic() + WATCHING_SECONDS
+    with errors.status(f"Every replica loads {version} …"):
+        while True:
+            told = models.ListReplicas(pb.ListReplicasRequest(), timeout=20)
+            waiting = [
+                replica
+                for replica in told.replicas
+                if replica.shadow_version != version
+                and version not in [refusal.version for refusal in replica.refusals]
+            ]
+            if not waiting or time.monotonic() > deadline:
+                return told
+            time.sleep(0.3)
+
+
+def _show_switch(answer: Any, version: str, as_json: bool) -> None:
+    from ml.fleet import show
+    from ml.fleet.data import as_data
+
+    if as_json:
+        print(json.dumps(as_data(answer), ensure_ascii=False))
+    else:
+        output.print(show.replicas(answer.replicas, version))
+    behind = [
+        replica.host
+        for replica in answer.replicas
+        if replica.live_version != (version or replica.configured_version)
+    ]
+    if behind:
+        _tell(
+            f"These do not run it yet: {', '.join(behind)}. `hudhud-ml fleet` shows when they do."
+        )
+        sys.exit(REFUSED)
+
+
+def _print_replicas(told: Any) -> None:
+    from ml.fleet import show
+
+    output.print(show.replicas(told.replicas, told.live_version))
+
+
+def _note(note: str) -> str:
+    from ml.fleet.client import signature_of_caller
+
+    return note or signature_of_caller()
+
+
+def _tell(what: str) -> None:
+    errors.print(what, style="red", markup=False, soft_wrap=True)

@@ -1,0 +1,138 @@
+"""An operator's afternoon: a model is tried in shadow, promoted and rolled back, by `hudhud-ml`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local.parties import text_message
+from tests.fixtures.waiting import eventually
+from tests.journeys.parties import Parties
+from tests.policy.house import MODEL_KEY
+from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
+
+PROJECT = Path(__file__).parents[2]
+NOTICE = "Your parcel 4471 is at our Aleppo branch. Please bring the receipt."
+
+
+class Terminal:
+    """Where the operator types."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    async def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """The exit code, and what came on both outputs."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ml",
+            *arguments,
+            cwd=PROJECT,
+            env={**os.environ, "HUDHUD_STATE_DIR": str(self.state), "COLUMNS": "200"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(100):
+            printed, told = await process.communicate()
+        return process.returncode or 0, printed.decode(), told.decode()
+
+    async def json(self, *arguments: str) -> Any:
+        """What a command says to machines."""
+        code, printed, told = await self(*arguments, "--json")
+        assert code == 0, told
+        return json.loads(printed)
+
+
+@pytest.fixture
+def terminal(parties: Parties) -> Terminal:
+    return Terminal(parties.doors.state)
+
+
+async def test_a_model_is_tried_promoted_and_rolled_back(
+    parties: Parties, terminal: Terminal, tmp_path: Path
+) -> None:
+    release = Press(tmp_path, MODEL_KEY.with_suffix(".key")).release(EVERYTHING_IS_STOPPED)
+    business, person = await parties.business(), await parties.person(attached=False)
+
+    async def send() -> str:
+        outcome = await business.send(text_message(person.phone_number, NOTICE))
+        return str(outcome.WhichOneof("outcome"))
+
+    code, printed, told = await terminal("shadow", str(release.folder), "--note", "a trial")
+    assert code == 0, told
+    assert f"{release.version} was uploaded" in told
+    assert f"{release.version} is in shadow" in printed
+    assert await send() == "accepted"
+
+    async def reported() -> bool:
+        report = await terminal.json("shadow-report")
+        return bool(report["judged_count"])
+
+    await eventually(reported)
+    report = await terminal.json("shadow-report")
+    assert report["version"] == release.version
+    assert sum(each["shadow_blocked_count"] for each in report["decisions"]) == 1
+    assert [each["live_blocked"] for each in report["disagreements"]] == [False]
+    code, printed, _ = await terminal("shadow-report", release.version)
+    assert "direct.utility" in printed
+    assert "Decided otherwise" in printed
+
+    code, printed, told = await terminal("promote", release.version)
+    assert code == 0, told
+    assert release.version in printed
+    assert await send() == "blocked"
+    code, printed, told = await terminal("rollback")
+    assert code == 0, told
+    assert await send() == "accepted"
+
+    kinds = [change["kind"] for change in await terminal.json("history", "--limit", "5")]
+    assert kinds == ["rolled_back", "shadow_ended", "promoted", "shadow_began", "uploaded"]
+    assert "a trial" in (await terminal("history"))[1]
+    fleet = await terminal.json("fleet")
+    assert [model["state"] for model in fleet["models"]] == ["stored"]
+    assert [replica["refusals"] for replica in fleet["replicas"]] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("promote", "0123456789ab"), 1, "MODEL_NOT_FOUND"),
+        (("promote", "no-such-folder"), 2, "neither a folder nor a version"),
+        (("promote", "services"), 1, "No such file"),
+        (("rollback",), 1, "nothing to roll back to"),
+        (("shadow",), 2, "Name a model, or --end"),
+        (("shadow", "0123456789ab", "--share", "0"), 2, "--share"),
+        (("shadow", "0123456789ab"), 1, "MODEL_NOT_FOUND"),
+        (("shadow-report",), 1, "No model is in shadow"),
+        (("shadow-report", "0123456789ab"), 1, "SHADOW_NOT_FOUND"),
+        (("shadow-report", "yesterday"), 1, "INVALID_FIELD"),
+        (("history", "--limit", "0"), 2, "--limit"),
+        (("history", "--credential", "nowhere"), 4, "the operator's credential"),
+        (("history", "--authority", "README.md"), 4, "UNAVAILABLE"),
+        (("fleet", "--policy", "127.0.0.1:1"), 4, "UNAVAILABLE"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(
+    terminal: Terminal, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    exit_code, _, told = await terminal(*arguments)
+    assert (exit_code, said in told) == (code, True), told
+
+
+async def test_somebody_who_is_no_operator_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+    credential = tmp_path / "credential"
+    credential.write_text("guessed")
+    code, _, told = await terminal("fleet", "--credential", str(credential))
+    assert (code, "API_KEY_INVALID" in told) == (1, True), told
+
+
+async def test_where_nothing_ever_ran_it_says_how_to_start(tmp_path: Path) -> None:
+    code, _, told = await Terminal(tmp_path)("fleet")
+    assert (code, "hudhud run" in told) == (4, True), told
