@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hudhud.clearance.v1 import clearance_pb2
 from services.local.parties import text_message
 from tests.fixtures.waiting import eventually
 from tests.journeys.parties import Parties
@@ -62,7 +63,14 @@ async def test_a_model_is_tried_promoted_and_rolled_back(
     business, person = await parties.business(), await parties.person(attached=False)
 
     async def send() -> str:
-        outcome = await business.send(text_message(person.phone_number, NOTICE))
+        outcome = await business.send(
+            text_message(
+                person.phone_number,
+                NOTICE,
+                kind=clearance_pb2.KIND_DIRECT,
+                category=clearance_pb2.CATEGORY_UTILITY,
+            )
+        )
         return str(outcome.WhichOneof("outcome"))
 
     code, printed, told = await terminal("shadow", str(release.folder), "--note", "a trial")
