@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -223,24 +223,29 @@ def _uploaded(models: Any, model: str, note: str) -> str:
     folder = Path(model)
     if not folder.is_dir():
         raise click.UsageError(f"{model} is neither a folder nor a version (12 hexadecimal digits)")
+    manifest = (folder / MANIFEST_FILE).read_bytes()
     columns = TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=errors, transient=True) as bar:
-        answer = models.UploadModel(_frames(folder, _note(note), bar), timeout=UPLOAD_SECONDS)
+    with (
+        (folder / MODEL_FILE).open("rb") as artifact,
+        Progress(*columns, console=errors, transient=True) as bar,
+    ):
+        task = bar.add_task("", total=(folder / MODEL_FILE).stat().st_size)
+        frames = _frames(manifest, artifact, _note(note), lambda sent: bar.advance(task, sent))
+        answer = models.UploadModel(frames, timeout=UPLOAD_SECONDS)
     version: str = answer.model.version
     errors.print(f"{version} {'was uploaded' if answer.created else 'is there already'}.")
     return version
 
 
-def _frames(folder: Path, note: str, bar: Progress) -> Iterator[Any]:
+def _frames(
+    manifest: bytes, artifact: BinaryIO, note: str, sent: Callable[[int], None]
+) -> Iterator[Any]:
     from hudhud.policy.v1 import model_service_pb2 as pb
 
-    artifact = folder / MODEL_FILE
-    task = bar.add_task("", total=artifact.stat().st_size)
-    yield pb.UploadModelRequest(manifest=(folder / MANIFEST_FILE).read_bytes(), note=note)
-    with artifact.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield pb.UploadModelRequest(artifact=piece)
-            bar.advance(task, len(piece))
+    yield pb.UploadModelRequest(manifest=manifest, note=note)
+    while piece := artifact.read(PIECE_BYTES):
+        yield pb.UploadModelRequest(artifact=piece)
+        sent(len(piece))
 
 
 def _until_watched(models: Any, version: str) -> Any:

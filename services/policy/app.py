@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from hudhud.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
-from hudhud.policy.v1 import model_service_pb2_grpc, policy_service_pb2_grpc
+from hudhud.policy.v1 import (
+    label_service_pb2_grpc,
+    model_service_pb2_grpc,
+    policy_service_pb2_grpc,
+)
 from services.kit.client import Channel, connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
@@ -28,6 +32,7 @@ from services.policy.clearances import Clearances, read_signing_keys
 from services.policy.config import PolicySettings
 from services.policy.domain.verdicts import Weights
 from services.policy.housekeeping import keep_house
+from services.policy.label_servicer import LabelServicer
 from services.policy.model_servicer import ModelServicer
 from services.policy.models import Models
 from services.policy.servicer import Parts, PolicyServicer
@@ -102,6 +107,10 @@ async def app(settings: PolicySettings, clock: Clock | None = None) -> AsyncIter
                 (
                     model_service_pb2_grpc.add_ModelServiceServicer_to_server,
                     ModelServicer(database, models, wakeups, clock),
+                ),
+                (
+                    label_service_pb2_grpc.add_LabelServiceServicer_to_server,
+                    LabelServicer(database, clock),
                 ),
             ],
             tokens=TokenVerifier(

@@ -130,6 +130,21 @@ class PolicyReasons(Reasons, domain="policy.hudhud"):
         "Another model is just being promoted or rolled back to.",
         "Wait for the retry delay, look at what is live now, and call again if you still want to.",
     )
+    NOT_BLOCKED = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "Policy blocked no such message of this business.",
+        "Appeal with the item exactly as it was screened, within 40 days.",
+    )
+    APPEAL_RATE_LIMITED = Reason(
+        StatusCode.RESOURCE_EXHAUSTED,
+        "The business appealed as often as it may in a day.",
+        "Wait for the retry delay; one appeal for each wording is enough.",
+    )
+    APPEAL_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "The business did not appeal against the verdict on this message, or it was too long ago.",
+        "Call AppealRefusal first.",
+    )
     SHADOW_NOT_FOUND = Reason(
         StatusCode.NOT_FOUND,
         "The model never was in shadow.",
@@ -181,6 +196,11 @@ def model_not_loadable(version: str, host: str, why: str) -> Refusal:
         f"{host} cannot load {version or 'the configured model'}: {why}",
         metadata={"version": version, "replica": host, "why": why[:200]},
     )
+
+
+def appeal_rate_limited() -> Refusal:
+    """The refusal that says when to come back."""
+    return Refusal(PolicyReasons.APPEAL_RATE_LIMITED, retry_after_seconds=3600)
 
 
 def bad_page_token() -> Refusal:

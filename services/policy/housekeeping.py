@@ -8,13 +8,16 @@ from typing import Final
 
 from services.kit.clock import Clock
 from services.kit.database import Database
-from services.policy.store import replicas, shadows, verdicts
+from services.policy.domain.labels import KEPT
+from services.policy.store import labels, replicas, reports, shadows, verdicts
 
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 600.0
 # For so long a message_id is known again; longer than any message waits for its device.
 VERDICTS_KEPT: Final = timedelta(days=40)
+# So long a report is counted and can be proven.
+REPORTS_KEPT: Final = timedelta(days=180)
 ROWS_AT_A_TIME: Final = 5000
 
 
@@ -33,6 +36,8 @@ async def sweep(database: Database, clock: Clock) -> int:
         swept = await verdicts.sweep(connection, before, ROWS_AT_A_TIME)
         await shadows.sweep(connection, before)
         await replicas.sweep(connection)
+        await labels.sweep(connection, clock.now() - KEPT)
+        await reports.sweep(connection, clock.now() - REPORTS_KEPT)
     if swept:
         log.info("swept", extra={"rows": swept})
     return swept

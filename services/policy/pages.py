@@ -1,4 +1,4 @@
-"""Owns pages of rows that are numbered in the order in which they came, newest first."""
+"""Owns pages of rows that are numbered in the order in which they came."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PAGE_SIZE_DEFAULT = 100
 _NUMBER_MAX = 2**63 - 1
 
 
-def before(page_token: str) -> int | None:
-    """The number that the rows of a page are less than; None: it is the first page.
+def number_in(page_token: str) -> int | None:
+    """The number of the last row of the page before; None: it is the first page.
 
     Refuses with INVALID_FIELD a token that no answer gave.
     """

@@ -14,8 +14,10 @@ from services.kit.clock import Clock
 from services.kit.database import Database
 from services.kit.errors import Refusal
 from services.kit.pairwise import PairwiseIds
-from services.policy import wire
+from services.policy import label_wire, wire
+from services.policy.actions.appeal_refusal import appeal_refusal
 from services.policy.actions.block_business import block_business
+from services.policy.actions.get_appeal import get_appeal
 from services.policy.actions.get_quality import get_quality
 from services.policy.actions.get_template import get_template, get_template_in_force
 from services.policy.actions.grant_consent import grant_consent
@@ -189,6 +191,24 @@ class PolicyServicer(policy_service_pb2_grpc.PolicyServiceServicer):
             self._clock.now(),
         )
         return pb.ReportMessageResponse()
+
+    async def AppealRefusal(
+        self, request: pb.AppealRefusalRequest, context: Any
+    ) -> pb.AppealRefusalResponse:
+        _for_business(request.item.business_id)
+        appeal = await appeal_refusal(
+            self._database,
+            self._reader.draft(request.item),
+            request.statement,
+            self._clock.now(),
+        )
+        return pb.AppealRefusalResponse(appeal=label_wire.appeal(appeal))
+
+    async def GetAppeal(self, request: pb.GetAppealRequest, context: Any) -> pb.GetAppealResponse:
+        appeal = await get_appeal(
+            self._database, _for_business(request.business_id), UUID(request.message_id)
+        )
+        return pb.GetAppealResponse(appeal=label_wire.appeal(appeal))
 
     async def GetQuality(
         self, request: pb.GetQualityRequest, context: Any

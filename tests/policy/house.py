@@ -17,7 +17,11 @@ import asyncpg
 
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
-from hudhud.policy.v1 import model_service_pb2_grpc, policy_service_pb2_grpc
+from hudhud.policy.v1 import (
+    label_service_pb2_grpc,
+    model_service_pb2_grpc,
+    policy_service_pb2_grpc,
+)
 from services.kit.access import CallerKind
 from services.kit.client import Channel, connect
 from services.kit.clock import ManualClock
@@ -203,9 +207,19 @@ class Replica:
 
     async def models_as(self, kind: str) -> Any:
         """The same, as somebody of this kind."""
+        return await self._somebodys(kind, model_service_pb2_grpc.ModelServiceStub)
+
+    async def labels(self) -> Any:
+        """A stub of the service that reviewers decide with."""
+        return await self.labels_as("operator")
+
+    async def labels_as(self, kind: str) -> Any:
+        """The same, as somebody of this kind."""
+        return await self._somebodys(kind, label_service_pb2_grpc.LabelServiceStub)
+
+    async def _somebodys(self, kind: str, stub: Any) -> Any:
         subject = "ops" if kind == "operator" else uuid4()
         claims = {"device_id": uuid4(), "country": "SY"} if kind == "device" else {}
-        stub = model_service_pb2_grpc.ModelServiceStub
         return await self._bearer(CallerKind(kind), subject, stub=stub, **claims)
 
     async def device(self, person_id: UUID, device_id: UUID) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.kit.database import Database
 from services.policy.actions.get_shadow_report import last_shadow
 from services.policy.domain.shadows import Disagreement
-from services.policy.pages import PAGE_SIZE_DEFAULT, before, page_of
+from services.policy.pages import PAGE_SIZE_DEFAULT, number_in, page_of
 from services.policy.store import shadows
 
 
@@ -13,7 +13,7 @@ async def list_shadow_disagreements(
     database: Database, version: str, page_size: int, page_token: str
 ) -> tuple[list[Disagreement], str]:
     """Messages, newest first, and the token of the next page. Refuses with SHADOW_NOT_FOUND."""
-    older_than = before(page_token)
+    older_than = number_in(page_token)
     size = page_size or PAGE_SIZE_DEFAULT
     async with database.connection("list_shadow_disagreements") as connection:
         began = await last_shadow(connection, version)

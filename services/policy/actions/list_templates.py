@@ -6,7 +6,7 @@ from uuid import UUID
 
 from services.kit.database import Database
 from services.policy.domain.wordings import Template
-from services.policy.pages import PAGE_SIZE_DEFAULT, before, page_of
+from services.policy.pages import PAGE_SIZE_DEFAULT, number_in, page_of
 from services.policy.store import templates
 
 
@@ -17,7 +17,7 @@ async def list_templates(
 
     Refuses with INVALID_FIELD for a token that is none.
     """
-    older_than = before(page_token)
+    older_than = number_in(page_token)
     size = page_size or PAGE_SIZE_DEFAULT
     async with database.connection("list_templates") as connection:
         # One more than asked for tells whether there is another page.

@@ -55,3 +55,17 @@ async def count(connection: Connection, business_id: UUID, since: datetime) -> i
         since,
     )
     return number
+
+
+async def delete(connection: Connection, key: MessageKey) -> None:
+    """Forget that a message was reported."""
+    await connection.execute(
+        "DELETE FROM reports WHERE business_id = $1 AND message_id = $2",
+        key.business_id,
+        key.message_id,
+    )
+
+
+async def sweep(connection: Connection, before: datetime) -> None:
+    """Forget reports from before."""
+    await connection.execute("DELETE FROM reports WHERE report_time < $1", before)

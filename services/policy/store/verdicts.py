@@ -24,7 +24,7 @@ class Verdict:
     screen_time: datetime
     expire_time: datetime | None  # of the clearance
     fate: Fate = Fate.UNKNOWN
-    model_version: str = ""  # that judged it; kept to be looked up, and not read again
+    model_version: str = ""  # that judged it
 
     def stands(self, now: datetime) -> bool:
         """Whether it is still the answer: not if its clearance ended before it was used."""
@@ -36,7 +36,7 @@ async def get(connection: Connection, keys: Sequence[MessageKey]) -> dict[Messag
     rows = await connection.fetch(
         """
         SELECT business_id, message_id, body_digest, category, evidence, screen_time, expire_time,
-               fate
+               fate, model_version
         FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
         JOIN verdicts USING (business_id, message_id)
         """,
@@ -56,7 +56,7 @@ async def get_with_preferences(
     rows = await connection.fetch(
         """
         SELECT asked.business_id, asked.message_id, asked.person_id,
-               body_digest, category, evidence, screen_time, expire_time, fate,
+               body_digest, category, evidence, screen_time, expire_time, fate, model_version,
                marketing_consent, blocked
         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[])
              AS asked (business_id, message_id, person_id)
@@ -191,4 +191,5 @@ def _verdict(row: Any) -> Verdict:
         row["screen_time"],
         row["expire_time"],
         Fate(row["fate"]),
+        row["model_version"] or "",
     )
