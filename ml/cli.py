@@ -43,6 +43,7 @@ from ml.evaluate import BATCH, Asked, judge_all, measure
 from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
+from ml.labelling.cli import label
 from ml.release import MANIFEST_FILE, MODEL_FILE, read_verified_manifest, stale, write_release
 from ml.thresholds import Thresholds
 
@@ -55,6 +56,7 @@ def main() -> None:
 
 
 main.add_command(data_commands)
+main.add_command(label)
 for fleet_command in FLEET_COMMANDS:
     main.add_command(fleet_command)
 

@@ -1,0 +1,1 @@
+"""Where a reviewer decides what messages are: what to look at, how it is shown, what is kept."""
