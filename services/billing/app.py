@@ -21,6 +21,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.consumer import Consumer
 from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.jetstream import Stream
+from services.kit.metrics import OUTBOX, keep_sampled
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
 from services.kit.relay import Relay
@@ -90,6 +91,7 @@ async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIte
                 consumer.run,
                 relay.run,
                 partial(keep_expiring, database, settings.expiry_interval_seconds),
+                partial(keep_sampled, database, [OUTBOX], clock),
             ],
         )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
 from hudhud.messaging.v1 import message_pb2
 from services.billing.domain.reservations import MessageKey
 from services.billing.settlement import settle_reservations
+from services.kit import traces
 from services.kit.database import Database
 from services.kit.outbox import Event
 
@@ -28,6 +30,7 @@ class MessageEvents:
 
     async def handle(self, events: list[Event]) -> None:
         """Settle the messages of all events, or raise and settle none."""
+        started = traces.now()
         captured: set[MessageKey] = set()
         released: set[MessageKey] = set()
         for event in events:
@@ -40,3 +43,10 @@ class MessageEvents:
             else:
                 raise ValueError(f"no reservation follows a message into state {message.state}")
         await settle_reservations(self._database, captured, released)
+        _trace("capture", captured, started, parent="delivered")
+        _trace("release", released, started, parent="send")
+
+
+def _trace(step: str, keys: Iterable[MessageKey], started: int, *, parent: str) -> None:
+    names = (f"{key.business_id}/{key.message_id}" for key in keys)
+    traces.record(step, names, started, parent=parent)

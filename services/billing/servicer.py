@@ -48,7 +48,7 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
         # Two at once: while one waits for the disk, the next is decided, unless it needs the same
         # accounts.
         self._reserving: Coalescer[ReservationItem, Money] = Coalescer(
-            reserve, items_max=_RESERVED_AT_ONCE_MAX, in_flight_max=2
+            reserve, items_max=_RESERVED_AT_ONCE_MAX, in_flight_max=2, name="reserve"
         )
 
     async def CreateAccount(

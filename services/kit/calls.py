@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -23,6 +24,7 @@ from services.kit.access import Caller, Rule, set_current_caller
 from services.kit.clock import Clock, new_id
 from services.kit.coalesce import Overloaded
 from services.kit.errors import CommonReasons, Refusal, abort, internal_refusal, refusal_within
+from services.kit.metrics import count_call
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +139,7 @@ class Guard:
         gate = self._gate
 
         async def unary(raw: bytes, context: Any) -> bytes:
+            started = time.perf_counter()
             caller: Caller | None = None
             try:
                 caller = await self._admit(method, rule, context)
@@ -150,15 +153,20 @@ class Guard:
                 limit = asyncio.timeout(seconds_to_work(remaining))
                 try:
                     async with limit:
-                        return serialize(await behaviour(request, context))
+                        response = serialize(await behaviour(request, context))
+                    count_call(method, "OK", "", started)
+                    return response
                 except TimeoutError as error:
                     if limit.expired():
                         raise _deadline_exceeded(method, remaining, error) from error
                     raise
                 finally:
                     gate.in_flight -= 1
+            except asyncio.CancelledError:
+                count_call(method, "CANCELLED", "", started)
+                raise
             except Exception as error:
-                await _fail(context, method, caller, error)
+                await _fail(context, method, caller, error, started)
 
         return unary
 
@@ -172,6 +180,7 @@ class Guard:
         gate = self._gate
 
         async def stream(request: Any, context: Any) -> Any:
+            started = time.perf_counter()
             caller: Caller | None = None
             try:
                 caller = await self._admit(method, rule, context)
@@ -187,7 +196,9 @@ class Guard:
                 limit = gate.limit(seconds)
                 try:
                     async with limit:
-                        return await _respond(behaviour(request, context), context)
+                        response = await _respond(behaviour(request, context), context)
+                    count_call(method, "OK", "", started)
+                    return response
                 except TimeoutError as error:
                     if not limit.expired():
                         raise
@@ -198,8 +209,11 @@ class Guard:
                     raise _deadline_exceeded(method, remaining or 0.0, error) from error
                 finally:
                     gate.streams.discard(limit)
+            except asyncio.CancelledError:
+                count_call(method, "CANCELLED", "", started)
+                raise
             except Exception as error:
-                await _fail(context, method, caller, error)
+                await _fail(context, method, caller, error, started)
 
         return stream
 
@@ -236,9 +250,12 @@ def _deadline_exceeded(method: str, seconds: float, error: TimeoutError) -> Refu
     )
 
 
-async def _fail(context: Context, method: str, caller: Caller | None, error: Exception) -> NoReturn:
-    """End the call with the one status that `error` means."""
+async def _fail(
+    context: Context, method: str, caller: Caller | None, error: Exception, started: float
+) -> NoReturn:
+    """End the call with the one status that `error` means, and count it."""
     if isinstance(error, grpc.aio.AbortError):
+        count_call(method, "ABORTED", "", started)
         raise error
     refusal = refusal_within(error)
     if refusal is not None:
@@ -259,4 +276,5 @@ async def _fail(context: Context, method: str, caller: Caller | None, error: Exc
             extra={"method": method, "caller": caller, "incident": incident},
         )
         refusal = internal_refusal(incident)
+    count_call(method, refusal.reason.status.name, refusal.reason.name, started)
     await abort(context, refusal)

@@ -13,6 +13,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from prometheus_client import Histogram
+
+BATCHES = Histogram(
+    "hudhud_batch_items",
+    "Items that shared a batch",
+    ["batch"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -30,7 +39,8 @@ class Coalescer(Generic[T, R]):
 
     A batch ends at `items_max` items, or before the item with which the sum of `weight` would pass
     `weight_max`; an item heavier than that travels alone. `in_flight_max` batches run at once.
-    With `waiting_max` items waiting, the next is refused with `Overloaded`.
+    With `waiting_max` items waiting, the next is refused with `Overloaded`. `name` is under which
+    the sizes of its batches are counted.
     """
 
     def __init__(
@@ -42,12 +52,14 @@ class Coalescer(Generic[T, R]):
         weight: Callable[[T], int] | None = None,
         weight_max: int = 0,
         waiting_max: int = 16_384,
+        name: str = "other",
     ) -> None:
         if items_max < 1 or in_flight_max < 1 or waiting_max < 1:
             raise ValueError("items_max, in_flight_max and waiting_max are at least 1")
         if (weight is None) != (weight_max == 0):
             raise ValueError("weight and weight_max come together")
         self._handler = handler
+        self._sizes = BATCHES.labels(name)
         self._items_max = items_max
         self._in_flight_max = in_flight_max
         self._weight = weight
@@ -150,6 +162,7 @@ class Coalescer(Generic[T, R]):
 
     async def _run_batch(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         outcomes: Sequence[R | Exception]
+        self._sizes.observe(len(batch))
         try:
             outcomes = await self._handler([item for item, _ in batch])
             if len(outcomes) != len(batch):

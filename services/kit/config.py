@@ -132,6 +132,15 @@ class ServiceSettings(Settings):
     tls_certificate_file: FilePath = Field(description="PEM: who this process is")
     tls_key_file: FilePath = Field(description="PEM: the certificate's key")
     tls_authority_file: FilePath = Field(description="PEM: who signs the certificates of others")
+    metrics_listen: ListenAddress | None = Field(
+        None, description="host:port for Prometheus (plain HTTP, numbers only)"
+    )
+    traces_endpoint: str = Field(
+        "", description="http://host:port of an OpenTelemetry collector (OTLP); empty: no traces"
+    )
+    traces_sampled_share: float = Field(
+        0.01, ge=0, le=1, description="of which share of the messages, the same in every service"
+    )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     shutdown_grace_seconds: float = Field(10.0, ge=0)

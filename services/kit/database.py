@@ -10,12 +10,14 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from prometheus_client import Histogram
 
 from services.kit.clock import Clock, SystemClock
 
@@ -32,6 +34,12 @@ R = TypeVar("R")
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
 logger = logging.getLogger(__name__)
+
+POOL_WAITS = Histogram(
+    "hudhud_database_pool_wait_seconds",
+    "Waiting for a connection to PostgreSQL",
+    buckets=(0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5),
+)
 
 # A server that is starting, restarting or failing over answers with these; so does one whose
 # databases are still being made. Everything else (a wrong password, say) will not mend by waiting.
@@ -152,10 +160,18 @@ class Database:
             self.pool.terminate()
 
     @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Connection]:
+        """Lend a connection of the pool, and count how long it took to get one."""
+        started = time.perf_counter()
+        async with self.pool.acquire() as connection:
+            POOL_WAITS.observe(time.perf_counter() - started)
+            yield connection
+
+    @asynccontextmanager
     async def connection(self, label: str) -> AsyncIterator[Connection]:
         """Lend a connection without a transaction: each statement commits by itself."""
         with _in_transaction(label):
-            async with self.pool.acquire() as connection:
+            async with self._lent() as connection:
                 yield connection
 
     @asynccontextmanager
@@ -169,7 +185,7 @@ class Database:
         """Lend a connection inside a transaction: committed if left normally, else rolled back."""
         start = self.clock.monotonic()
         with _in_transaction(label):
-            async with self.pool.acquire() as connection:
+            async with self._lent() as connection:
                 acquired = self.clock.monotonic()
                 async with connection.transaction(isolation=isolation, readonly=read_only):
                     yield connection

@@ -13,9 +13,9 @@ from typing import NoReturn, TypeVar
 
 import uvloop
 
-from services.kit import logs
+from services.kit import logs, metrics, traces
 from services.kit.clock import Clock, SystemClock, new_id
-from services.kit.config import ServiceSettings, load
+from services.kit.config import Address, ServiceSettings, load
 from services.kit.errors import Refusal
 from services.kit.server import AddressTaken, Server, Service
 
@@ -37,7 +37,11 @@ def run(name: str, settings_type: type[SettingsType], app: App[SettingsType]) ->
     """Be the service `name` until SIGTERM or SIGINT, then exit."""
     settings = load(settings_type)
     logs.configure(name, settings.log_format, settings.log_level)
+    if settings.traces_endpoint:
+        traces.start(name, settings.traces_endpoint, settings.traces_sampled_share)
     try:
+        if settings.metrics_listen is not None:
+            _serve_metrics(settings.metrics_listen)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(settings, app))
     except AddressTaken as error:
@@ -48,7 +52,16 @@ def run(name: str, settings_type: type[SettingsType], app: App[SettingsType]) ->
     except Exception:
         log.critical("the service cannot run", exc_info=True)
         sys.exit(EXIT_FAILED)
+    finally:
+        traces.stop()
     sys.exit(EXIT_STOPPED)
+
+
+def _serve_metrics(address: Address) -> None:
+    try:
+        metrics.serve(address)
+    except OSError as error:
+        raise AddressTaken(address) from error
 
 
 async def _until_signalled(settings: SettingsType, app: App[SettingsType]) -> None:

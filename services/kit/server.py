@@ -55,6 +55,12 @@ class Service:
 class AddressTaken(Exception):
     """Somebody else listens there already, or the address is not this machine's."""
 
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"Cannot listen on {address}: another process does, or the address is not one of "
+            "this machine's. Stop that process or choose another port (0: any free one)."
+        )
+
 
 class Server:
     """The listeners of a process. `start`, then `serve` when the service is ready, then `stop`."""
@@ -183,10 +189,7 @@ class _Listener:
             else:
                 port = self._server.add_secure_port(str(address), credentials)
         except RuntimeError as error:
-            raise AddressTaken(
-                f"Cannot listen on {address}: another process does, or the address is not one of "
-                "this machine's. Stop that process or choose another port (0: any free one)."
-            ) from error
+            raise AddressTaken(address) from error
         return Address(address.host, port)
 
     def open(self, handlers: Mapping[str, Handler], access: AccessList, guard: Guard) -> None:

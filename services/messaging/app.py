@@ -11,6 +11,7 @@ from services.kit.client import connect
 from services.kit.clock import Clock, SystemClock
 from services.kit.database import FOUND_BY_KEY, Database
 from services.kit.jetstream import Stream
+from services.kit.metrics import OUTBOX, keep_sampled
 from services.kit.migrate import migrate
 from services.kit.nats import Nats, tls_context
 from services.kit.pairwise import PairwiseIds
@@ -29,6 +30,7 @@ from services.messaging.actions.submit_messages import SubmitMessages
 from services.messaging.clearances import Clearances
 from services.messaging.clients import BillingClient, fetch_clearance_keys, fetch_token_keys
 from services.messaging.config import MessagingSettings
+from services.messaging.figures import MAILBOXES
 from services.messaging.ports import Billing
 from services.messaging.servicer import MessagingServicer
 
@@ -109,5 +111,11 @@ async def messaging(
         yield Service(
             servicers=[(add_MessagingServiceServicer_to_server, servicer)],
             tokens=TokenVerifier(token_keys, clock=clock),
-            background=[relay.run, wakeups.run, attach.run, expire_messages.run],
+            background=[
+                relay.run,
+                wakeups.run,
+                attach.run,
+                expire_messages.run,
+                partial(keep_sampled, database, [OUTBOX, MAILBOXES], clock),
+            ],
         )

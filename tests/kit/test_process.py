@@ -4,15 +4,18 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from services.kit.client import connect
 from services.kit.clock import ManualClock
+from services.kit.errors import Refusal
 from services.kit.process import kept_running
 from services.local.certificates import Authority
 from services.local.leash import Leash
@@ -75,6 +78,43 @@ async def test_a_signal_stops_it_after_the_call_in_flight(
             assert not working.done()
             assert (await working).text == "take half a second"
         assert await asyncio.wait_for(started.wait(), 10) == 0
+
+
+async def test_it_counts_its_calls_for_prometheus(authority: Authority, leash: Leash) -> None:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    async with process(authority, HUDHUD_METRICS_LISTEN=f"127.0.0.1:{port}") as started:
+        address = (await said(started, "serving"))["internal"]
+        async with connect(address, name="probe", tls=tls(authority, "edge")) as channel:
+            stub = stubs.ProbeServiceStub(channel)
+            await stub.Act(pb.ActRequest(text="hello"))
+            for text in ("refuse", "fail"):
+                with pytest.raises(Refusal):
+                    await stub.Act(pb.ActRequest(text=text))
+        response = await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics")
+        lines = response.read().decode().splitlines()
+    counted = {line.rpartition(" ")[0] for line in lines if line.endswith(" 1.0")}
+
+    def was_counted(code: str, reason: str) -> bool:
+        labels = f'code="{code}",method="probe.v1.ProbeService/Act",reason="{reason}"'
+        return f"hudhud_rpc_duration_seconds_count{{{labels}}}" in counted
+
+    assert was_counted("OK", "")
+    assert was_counted("FAILED_PRECONDITION", "REFUSED")
+    assert was_counted("INTERNAL", "INTERNAL")
+    assert not [line for line in lines if "4711" in line]  # what the fault said
+
+
+async def test_a_taken_port_for_metrics_is_named(authority: Authority, leash: Leash) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with process(authority, HUDHUD_METRICS_LISTEN=address) as started:
+            _, stderr = await started.communicate()
+            assert f"Cannot listen on {address}" in stderr.decode()
+            assert started.returncode == 3
 
 
 async def test_a_signal_before_it_is_ready_stops_it_at_once(

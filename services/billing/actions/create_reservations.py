@@ -15,6 +15,7 @@ from services.billing.domain.usage import Usage
 from services.billing.errors import refusal_of
 from services.billing.store import accounts, rates, reservations
 from services.billing.store.usage import read_usage
+from services.kit import traces
 from services.kit.database import Connection, Database
 from services.kit.errors import Refusal
 
@@ -53,7 +54,11 @@ async def create_reservations(
             for outcome in decision.outcomes
         ]
 
-    return await database.run("create_reservations", reserve)
+    started = traces.now()
+    outcomes = await database.run("create_reservations", reserve)
+    names = (f"{item.key.business_id}/{item.key.message_id}" for item in items)
+    traces.record("reserve", names, started, parent="accept")
+    return outcomes
 
 
 async def _usage(

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.messaging.v1 import message_pb2
+from services.kit import traces
 from services.kit.access import Caller
 from services.kit.clock import Clock
 from services.kit.coalesce import Coalescer
@@ -33,6 +34,7 @@ from services.messaging.domain import (
 )
 from services.messaging.envelopes import sealed_copies
 from services.messaging.errors import MessagingReasons
+from services.messaging.figures import count_accepted
 from services.messaging.ports import Billing, ReservationRequest
 from services.messaging.store import messages, windows
 
@@ -99,6 +101,7 @@ class AcceptMessages:
             in_flight_max=BATCHES_IN_FLIGHT_MAX,
             weight=_bytes,
             weight_max=BATCH_BYTES_MAX,
+            name="accept",
         )
 
     async def __call__(self, caller: Caller, offers: Sequence[Offer]) -> list[Answer]:
@@ -134,6 +137,7 @@ class AcceptMessages:
         return Cleared(clearance, offer)
 
     async def _accept(self, batch: Sequence[Cleared]) -> list[Answer]:
+        started = traces.now()
         now = self._clock.now()
         firsts: dict[tuple[UUID, UUID], Cleared] = {}
         for one in batch:
@@ -184,6 +188,8 @@ class AcceptMessages:
 
             # 5. Tell the streams of these devices. What gets lost here is found by their next look.
             self._wakeups.wake({copy.end_id for _, _, copy in copies})
+        names = (f"{business_id}/{message_id}" for business_id, message_id in firsts)
+        traces.record("accept", names, started, parent="dispatch")
         return [_answer(one, answers[one.id]) for one in batch]
 
     async def _reserve(
@@ -217,6 +223,7 @@ async def _store(
     """Store messages with their copies; where another batch was first, its message stands."""
     stored = await messages.insert_messages(connection, promised, copies)
     standing = {message.key[1:]: message for message in promised if message.key in stored}
+    count_accepted(standing.values())
     lost = [message.key[1:] for message in promised if message.key not in stored]
     if lost:
         standing.update(await messages.read_messages(connection, lost))

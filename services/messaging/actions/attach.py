@@ -58,7 +58,9 @@ class Attach:
         self._poll_seconds = poll_seconds
         # Mailboxes of devices and of edges are in different tables.
         self._looks: dict[type, Coalescer[Look, list[Waiting]]] = {
-            kind: Coalescer(self._look, items_max=LOOKS_MAX, in_flight_max=LOOKS_IN_FLIGHT_MAX)
+            kind: Coalescer(
+                self._look, items_max=LOOKS_MAX, in_flight_max=LOOKS_IN_FLIGHT_MAX, name="looks"
+            )
             for kind in (DeviceMailbox, EdgeMailbox)
         }
         self._woken: set[asyncio.Event] = set()

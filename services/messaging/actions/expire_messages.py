@@ -8,6 +8,7 @@ from services.kit.clock import Clock
 from services.kit.database import Connection, Database
 from services.kit.relay import Relay
 from services.messaging.domain import ACK_GRACE, Change, Disposition, MessageKey, Receipt
+from services.messaging.figures import count_changes
 from services.messaging.receipts import settle
 from services.messaging.store import mailboxes
 
@@ -53,5 +54,6 @@ class ExpireMessages:
 
         count, changes = await self._database.run("expire_messages", expire)
         if changes:
+            count_changes(changes)
             self._relay.wake()
         return count == BATCH_COPIES_MAX

@@ -12,6 +12,7 @@ from services.kit.coalesce import Coalescer
 from services.kit.database import Connection, Database
 from services.kit.relay import Relay
 from services.messaging.domain import Change, Disposition, MessageKey, Receipt
+from services.messaging.figures import count_changes
 from services.messaging.receipts import settle
 from services.messaging.store import mailboxes
 from services.messaging.store.mailboxes import DeviceMailbox, EdgeMailbox
@@ -51,6 +52,7 @@ class RecordAcks:
             items_max=BATCH_FRAMES_MAX,
             weight=lambda frame: len(frame.acks) + len(frame.reads),
             weight_max=BATCH_ACKS_MAX,
+            name="acks",
         )
 
     async def __call__(self, frame: AckFrame) -> None:
@@ -90,5 +92,6 @@ class RecordAcks:
 
         changes = await self._database.run("record_acks", record)
         if changes:
+            count_changes(changes)
             self._relay.wake()
         return [None] * len(frames)

@@ -44,6 +44,7 @@ class SubmitMessages:
             items_max=BATCH_ITEMS_MAX,
             weight=lambda one: sum(len(envelope.ciphertext) for envelope in one.envelopes),
             weight_max=BATCH_BYTES_MAX,
+            name="submit",
         )
 
     async def __call__(self, submissions: Sequence[Submission]) -> list[datetime]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from services.kit import traces
 from services.kit.clock import Clock
 from services.kit.coalesce import Coalescer
 from services.kit.database import Database
@@ -70,7 +71,7 @@ class ScreenMessages:
         self._items_max = items_max
         self._templates = RememberedTemplates()
         self._screening: Coalescer[Draft, Outcome] = Coalescer(
-            self._screen, items_max=items_max, in_flight_max=in_flight_max
+            self._screen, items_max=items_max, in_flight_max=in_flight_max, name="screen"
         )
 
     async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
@@ -84,6 +85,7 @@ class ScreenMessages:
         await self._screening.close()
 
     async def _screen(self, drafts: list[Draft]) -> list[Outcome | Exception]:
+        started = traces.now()
         now = self._clock.now()
         known = await self._read(drafts, now)
         refusals: dict[_Body, Refusal] = {}
@@ -106,7 +108,10 @@ class ScreenMessages:
                 refusals |= dict.fromkeys(judged, refusal)
             else:
                 known.verdicts.update(await self._keep(decided))
-        return [self._answer(draft, known.verdicts, refusals) for draft in drafts]
+        answers = [self._answer(draft, known.verdicts, refusals) for draft in drafts]
+        names = (f"{draft.key.business_id}/{draft.key.message_id}" for draft in drafts)
+        traces.record("judge", names, started, parent="screen")
+        return answers
 
     async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:
         async with self._database.connection("read_for_screening") as connection:

@@ -15,10 +15,13 @@ again picks the road up: policy and messaging answer a repetition with their fir
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+import prometheus_client
 
 from services.ends.edge.actions.prepare import Preparer
 from services.ends.edge.contacts import Contacts
@@ -39,9 +42,16 @@ from services.ends.edge.errors import EdgeReasons
 from services.ends.edge.ports import Messaging, Policy
 from services.ends.edge.session_book import SealRequest, SessionBook
 from services.ends.sealing import envelopes
+from services.kit import traces
 from services.kit.clock import Clock
 from services.kit.coalesce import Coalescer
 from services.kit.errors import Refusal
+
+OUTCOMES: Final = prometheus_client.Counter(
+    "hudhud_send_outcomes_total",
+    "What became of messages to send, by the category that was declared",
+    ["category", "outcome"],
+)
 
 # What one request to messaging carries at most, unless a single message is more.
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -76,7 +86,10 @@ class SendMessages:
         self._messaging = messaging
         self._clock = clock
         self._sending: Coalescer[Outgoing, Outcome] = Coalescer(
-            self._send, items_max=batch_items_max, in_flight_max=batches_in_flight_max
+            self._send,
+            items_max=batch_items_max,
+            in_flight_max=batches_in_flight_max,
+            name="send",
         )
         self._dispatching: Coalescer[_Cleared, Outcome] = Coalescer(
             self._dispatch,
@@ -84,13 +97,17 @@ class SendMessages:
             in_flight_max=2,  # one is sealed, one is on its way to messaging
             weight=_sealed_bytes,
             weight_max=BATCH_BYTES_MAX,
+            name="dispatch",
         )
         self._sealing = asyncio.Lock()
         self._leaving: asyncio.Future[bool] | None = None  # the last batch: whether it has left
 
     async def __call__(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
         """What became of each message; a Refusal (or a fault) stands in the list, not raised."""
-        return await self._sending.submit_many(messages)
+        started = traces.now()
+        outcomes = await self._sending.submit_many(messages)
+        traces.record("send", map(_name, messages), started)
+        return outcomes
 
     async def close(self) -> None:
         """Finishes what is under way and takes no more."""
@@ -106,18 +123,22 @@ class SendMessages:
                 [result for result in screened if isinstance(result, _Cleared)]
             )
         )
-        return [next(sent) if isinstance(result, _Cleared) else result for result in screened]
+        outcomes = [next(sent) if isinstance(result, _Cleared) else result for result in screened]
+        _count(messages, outcomes)
+        return outcomes
 
     async def _judge(self, messages: Sequence[Prepared]) -> list[_Cleared | Stopped | Refusal]:
         """Policy's verdict on each message and, if that lets it pass, whether a device is there."""
         if not messages:
             return []
+        started = traces.now()
         verdicts, devices = await asyncio.gather(
             self._policy.screen(messages),
             self._contacts.devices(
                 {(message.business_id, message.contact_id) for message in messages}
             ),
         )
+        traces.record("screen", map(_name, messages), started, parent="send")
         return [
             _judged(message, verdict, devices[message.business_id, message.contact_id])
             for message, verdict in zip(messages, verdicts, strict=True)
@@ -125,6 +146,7 @@ class SendMessages:
 
     async def _dispatch(self, cleared: list[_Cleared]) -> list[Outcome | Exception]:
         now = self._clock.now()
+        started = traces.now()
         requests = [_seal_request(item, now) for item in cleared]
         async with self._sealing:
             sealed = await self._sessions.seal(requests)
@@ -133,6 +155,9 @@ class SendMessages:
                 # was sealed after it in them must not arrive before it.
                 sealed = await self._sessions.seal(requests)
             leaving = self._leaving = asyncio.get_running_loop().create_future()
+        names = [_name(item.message) for item in cleared] if traces.is_on() else []
+        traces.record("seal", names, started, parent="send")
+        started = traces.now()
         left = False
         try:
             outcomes = await self._accept(cleared, sealed)
@@ -141,6 +166,7 @@ class SendMessages:
             if not left:
                 self._sessions.retire(requests)
             leaving.set_result(left)
+            traces.record("dispatch", names, started, parent="send")
         return outcomes
 
     async def _accept(
@@ -159,6 +185,32 @@ class SendMessages:
             copies if isinstance(copies, Refusal) else _outcome(item, next(promises))
             for item, copies in zip(cleared, sealed, strict=True)
         ]
+
+
+def _name(message: Outgoing | Prepared) -> str:
+    """By which its trace is known."""
+    return f"{message.business_id}/{message.message_id}"
+
+
+def _count(messages: Sequence[Outgoing], outcomes: Sequence[Outcome | Exception]) -> None:
+    counted = Counter(
+        (message.category, _outcome_name(outcome))
+        for message, outcome in zip(messages, outcomes, strict=True)
+    )
+    for (category, name), count in counted.items():
+        OUTCOMES.labels(category.name.lower(), name).inc(count)
+
+
+def _outcome_name(outcome: Outcome | Exception) -> str:
+    """Whether it is on its way, or the reason why it is not."""
+    match outcome:
+        case Sent():
+            return "accepted"
+        case Stopped():
+            return "blocked"
+        case Refusal():
+            return outcome.reason.name
+    return "fault"
 
 
 def _judged(

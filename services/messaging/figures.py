@@ -1,0 +1,79 @@
+"""Owns what messaging tells of itself: states of messages, time to delivery, mailboxes."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from hudhud.clearance.v1 import clearance_pb2
+from services.kit import traces
+from services.kit.metrics import Sample
+from services.messaging.domain import Change, Message, State
+
+_STATES: Final = Counter(
+    "hudhud_messages_total", "Messages that came to a state, by category", ["category", "state"]
+)
+_DELIVERY: Final = Histogram(
+    "hudhud_delivery_duration_seconds",
+    "From the promise to the first device that has the message",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86_400),
+)
+# An estimate for the count, kept by PostgreSQL itself: counting for real would read every row.
+MAILBOXES: Final = Sample(
+    """
+    SELECT
+        (SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'device_envelopes'),
+        coalesce(
+            (
+                SELECT extract(epoch FROM now() - messages.accept_time)
+                FROM (
+                    SELECT person_id, business_id, message_id
+                    FROM device_envelopes ORDER BY expire_time LIMIT 1
+                ) AS oldest
+                JOIN messages USING (person_id, business_id, message_id)
+            ),
+            0
+        )
+    """,
+    (
+        Gauge("hudhud_mailbox_envelopes", "Sealed copies that wait for a device, about"),
+        Gauge("hudhud_mailbox_oldest_seconds", "Age of the one of those that expires next"),
+    ),
+)
+
+
+def count_accepted(messages: Iterable[Message]) -> None:
+    """Count messages that were promised just now."""
+    for category, count in Tally(message.category for message in messages).items():
+        _STATES.labels(_name(category), State.ACCEPTED.name.lower()).inc(count)
+
+
+def count_changes(changes: Iterable[Change]) -> None:
+    """Count and trace messages that came to another state, once that is on disk."""
+    tally: Tally[tuple[int, State]] = Tally()
+    for message, _, _ in changes:
+        tally[message.category, message.state] += 1
+        if message.state is State.DELIVERED:
+            _DELIVERY.observe((message.update_time - message.accept_time).total_seconds())
+        if traces.is_on():
+            traces.record(
+                message.state.name.lower(),
+                [trace_name(message)],
+                int(message.accept_time.timestamp() * 1e9),
+                int(message.update_time.timestamp() * 1e9),
+                parent="send",
+            )
+    for (category, state), count in tally.items():
+        _STATES.labels(_name(category), state.name.lower()).inc(count)
+
+
+def trace_name(message: Message) -> str:
+    """By which the message's trace is known."""
+    return f"{message.key.business_id}/{message.key.message_id}"
+
+
+def _name(category: int) -> str:
+    return clearance_pb2.Category.Name(category).removeprefix("CATEGORY_").lower()
