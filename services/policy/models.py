@@ -25,6 +25,7 @@ from services.kit.wakeups import Wakeups
 from services.policy.config import PolicySettings
 from services.policy.domain.models import CONFIGURED, Release, Roles
 from services.policy.domain.verdicts import Bench, Weights
+from services.policy.figures import tell_model
 from services.policy.judge import Judge, ModelRefused
 from services.policy.shadow import Shadow
 from services.policy.store import models, replicas
@@ -250,6 +251,7 @@ class Models:
             return await models.get_roles(connection)
 
     async def _report(self) -> None:
+        tell_model(self._ready[self._live].judge.model.version)
         async with self._database.connection("report_models") as connection:
             await replicas.put(
                 connection,

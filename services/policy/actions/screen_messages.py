@@ -27,6 +27,7 @@ from services.policy.domain.verdicts import Bench, Weights, category_of
 from services.policy.domain.wordings import Template
 from services.policy.errors import PolicyReasons
 from services.policy.explanations import explained
+from services.policy.figures import Judged, count_judged
 from services.policy.models import Models
 from services.policy.readings import read_messages
 from services.policy.shadow import Seen
@@ -149,6 +150,10 @@ class ScreenMessages:
                         model_version=judge.model.version,
                     )
                 )
+        count_judged(
+            Judged(verdict.category, one.reading.text, one.blocked)
+            for verdict, one in zip(decided, seen, strict=True)
+        )
         if self._models.shadow.takes():
             busy = self._screening.waiting > self._items_max
             self._models.shadow.offer(seen, busy=busy)

@@ -49,7 +49,7 @@ from services.kit.errors import Refusal
 
 OUTCOMES: Final = prometheus_client.Counter(
     "hudhud_send_outcomes_total",
-    "What became of messages to send, by the category that was declared",
+    "What became of messages to send, by category as far as it is known",
     ["category", "outcome"],
 )
 
@@ -193,8 +193,12 @@ def _name(message: Outgoing | Prepared) -> str:
 
 
 def _count(messages: Sequence[Outgoing], outcomes: Sequence[Outcome | Exception]) -> None:
+    # A template's category is policy's to say, and so known once it has passed.
     counted = Counter(
-        (message.category, _outcome_name(outcome))
+        (
+            outcome.category if isinstance(outcome, Sent) else message.category,
+            _outcome_name(outcome),
+        )
         for message, outcome in zip(messages, outcomes, strict=True)
     )
     for (category, name), count in counted.items():

@@ -1,0 +1,216 @@
+"""What is seen from outside: a trace and counts of each message, and nothing that anybody wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import asyncpg
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from services.kit.errors import Refusal
+from services.local.platform import LocalPlatform
+from tests.fixtures.platform import RunPlatform
+from tests.fixtures.waiting import eventually
+from tests.journeys.parties import (
+    ADVERTISEMENT,
+    Parties,
+    direct,
+    is_received,
+    receipt,
+    reply,
+    spent_micros,
+    wait_for_delivery,
+    wait_for_event,
+)
+
+SERVICES: Final = ("identity", "policy", "billing", "messaging", "edge")
+# In every text that is written here; nobody else writes it.
+MARK: Final = "Zyxomarq"
+# What a message that arrives goes through, and what each step is a part of.
+STEPS: Final = {
+    "send": "",
+    "screen": "send",
+    "judge": "screen",
+    "seal": "send",
+    "dispatch": "send",
+    "accept": "dispatch",
+    "reserve": "accept",
+    "delivered": "send",
+    "capture": "delivered",
+}
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """An OpenTelemetry collector that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        self.received = b""
+
+    async def Export(self, request: Any, context: Any) -> Any:
+        self.received += request.SerializeToString()
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                self.spans += scope.spans
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+    def steps(self, name: str) -> dict[str, Any]:
+        """The spans of what has this id, by their names."""
+        return {
+            span.name: span
+            for span in self.spans
+            for attribute in span.attributes
+            if attribute.key == "hudhud.id" and attribute.value.string_value == name
+        }
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[tuple[Collector, str]]:
+    server, collector = grpc.aio.server(), Collector()
+    add_servicer: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add_servicer(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield collector, f"http://127.0.0.1:{port}"
+    finally:
+        await server.stop(0)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
+    run_platform: RunPlatform,
+) -> None:
+    ports = {service: free_port() for service in SERVICES}
+    async with collecting() as (collector, endpoint):
+        overrides = {
+            service: {
+                "HUDHUD_METRICS_LISTEN": f"127.0.0.1:{port}",
+                "HUDHUD_TRACES_ENDPOINT": endpoint,
+                "HUDHUD_TRACES_SAMPLED_SHARE": "1",
+                "HUDHUD_LOG_LEVEL": "DEBUG",
+                "OTEL_BSP_SCHEDULE_DELAY": "200",
+            }
+            for service, port in ports.items()
+        }
+        async with run_platform(overrides) as platform:
+            delivered, numbers = await _converse(platform)
+
+            async def traced() -> bool:
+                return STEPS.keys() <= collector.steps(delivered).keys()
+
+            await eventually(traced)
+            told = {service: await _metrics(port) for service, port in ports.items()}
+            rows = [await _rows(platform, service) for service in ("messaging", "billing")]
+            logs = _bytes_below(platform.state / "logs")
+            events = _bytes_below(platform.state / "nats")
+            disk = _bytes_below(platform.state, without=platform.state / "phones")
+
+    steps = collector.steps(delivered)
+    assert len({span.trace_id for span in steps.values()}) == 1
+    for name, parent in STEPS.items():
+        assert steps[name].parent_span_id == (steps[parent].span_id if parent else b""), name
+
+    assert 'hudhud_send_outcomes_total{category="utility",outcome="accepted"} 1.0' in told["edge"]
+    assert 'hudhud_send_outcomes_total{category="utility",outcome="blocked"} 1.0' in told["edge"]
+    assert 'hudhud_messages_total{category="utility",state="delivered"} 1.0' in told["messaging"]
+    assert 'hudhud_messages_total{category="service",state="delivered"} 1.0' in told["messaging"]
+    assert "hudhud_delivery_duration_seconds_count 2.0" in told["messaging"]
+    assert 'category="utility",language="en",verdict="blocked"} 1.0' in told["policy"]
+    assert "hudhud_model_info{version=" in told["policy"]
+    assert 'hudhud_batch_items_count{batch="reserve"}' in told["billing"]
+    assert "hudhud_outbox_pending_events" in told["messaging"]
+
+    seen = {
+        "logs": logs,
+        "traces": collector.received,
+        "metrics": "".join(told.values()).encode(),
+        "events": events,
+        "core tables": "".join(rows).encode(),
+    }
+    for place, content in seen.items():
+        assert content, place
+        for number in numbers:
+            assert number.encode() not in content, f"a phone number in the {place}"
+        assert MARK.encode() not in content, f"what somebody wrote in the {place}"
+    assert MARK.encode() not in disk
+
+
+async def _converse(platform: LocalPlatform) -> tuple[str, list[str]]:
+    """Messages that arrive, that are blocked and that are malformed, and an answer.
+
+    Returns the trace's name of one that arrived, and everybody's numbers without their plus.
+    """
+    async with AsyncExitStack() as stack:
+        parties = Parties(platform, stack)
+        await parties.begin()
+        shop, person = await parties.business(), await parties.person()
+        arriving = receipt(person.phone_number, name=MARK)
+        await shop.send(arriving)
+        await person.next_message()
+        await wait_for_delivery(shop, arriving.message_id)
+        blocked = await shop.send(direct(person.phone_number, f"{MARK}! {ADVERTISEMENT}"))
+        assert blocked.HasField("blocked")
+        stranger = "+963949990001"
+        for refused in (
+            direct(person.phone_number, f"{MARK} " * 600),
+            direct(stranger, f"{MARK}, your table is reserved."),
+            direct(f"{person.phone_number}{MARK}", "Your table is reserved."),
+            receipt(person.phone_number, nonsense=MARK),
+        ):
+            with pytest.raises(Refusal):
+                await shop.send(refused)
+        question = await person.device.reply(shop.business_id, f"Is it ready, {MARK}?")
+        await wait_for_event(shop, is_received(question))
+        answer = reply(person.phone_number, f"Yes, {MARK}, since noon.")
+        await shop.send(answer)
+        await person.next_message()
+        await wait_for_delivery(shop, answer.message_id)
+        await spent_micros(shop)
+        numbers = [person.phone_number.removeprefix("+"), stranger.removeprefix("+")]
+        return f"{shop.business_id}/{arriving.message_id}", numbers
+
+
+async def _metrics(port: int) -> str:
+    response = await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics")
+    text: str = response.read().decode()
+    return text
+
+
+async def _rows(platform: LocalPlatform, service: str) -> str:
+    """Everything that stands in a service's tables, as text."""
+    connection = await asyncpg.connect(platform.database_url(service))
+    try:
+        tables = await connection.fetch(
+            "SELECT oid::regclass::text FROM pg_class"
+            " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        rows = [
+            await connection.fetch(f"SELECT row_to_json(t)::text FROM {table} AS t")
+            for (table,) in tables
+        ]
+    finally:
+        await connection.close()
+    return "\n".join(row[0] for of_table in rows for row in of_table)
+
+
+def _bytes_below(folder: Path, without: Path | None = None) -> bytes:
+    return b"".join(
+        path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and (without is None or without not in path.parents)
+    )
