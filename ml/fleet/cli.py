@@ -1,7 +1,4 @@
-"""`hudhud-ml` for running services: shadow, promote, roll back, and see what is going on.
-
-What the services refuse ends with 1, services that cannot be asked with 4.
-"""
+"""`hudhud-ml` for running services: shadow, promote, roll back, and see what is going on."""
 
 from __future__ import annotations
 
@@ -10,66 +7,22 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import wraps
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from ml.command import REFUSED, any_path, errors, json_option, output
+from ml.command import REFUSED, errors, json_option, output
+from ml.fleet.command import fleet_command, tell
+from ml.fleet.labels import export_labels, send_labels
 from ml.release import MANIFEST_FILE, MODEL_FILE
 
-UNREACHABLE = 4
 PIECE_BYTES = 256 * 1024
 UPLOAD_SECONDS = 600.0
 SWITCH_SECONDS = 90.0
 WATCHING_SECONDS = 60.0
 _VERSION = re.compile("[0-9a-f]{12}")
-
-# Commands import what speaks to services when they are called: training should not wait for gRPC.
-
-
-def fleet_command(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that is given `models`, a stub of ModelService, in place of where to find it."""
-
-    @click.option("--identity", envvar="HUDHUD_IDENTITY_PUBLIC_ADDRESS", metavar="HOST:PORT",
-                  help="Where identity answers; else as `hudhud run` left it.")  # fmt: skip
-    @click.option("--policy", envvar="HUDHUD_POLICY_PUBLIC_ADDRESS", metavar="HOST:PORT",
-                  help="Where policy answers; else as `hudhud run` left it.")  # fmt: skip
-    @click.option("--authority", envvar="HUDHUD_AUTHORITY_FILE", type=any_path,
-                  help="PEM of the authority of their certificates.")  # fmt: skip
-    @click.option("--credential", envvar="HUDHUD_OPERATOR_CREDENTIAL_FILE", type=any_path,
-                  help="File with the operator's credential.")  # fmt: skip
-    @wraps(command)
-    def called(
-        *,
-        identity: str | None,
-        policy: str | None,
-        authority: Path | None,
-        credential: Path | None,
-        **options: Any,
-    ) -> None:
-        from hudhud.policy.v1 import model_service_pb2_grpc
-        from ml.fleet.client import Doors, Refused, Unreachable, operator
-
-        try:
-            doors = Doors.find(identity, policy, authority, credential)
-            with operator(doors) as channel:
-                stub: Any = model_service_pb2_grpc.ModelServiceStub
-                command(models=stub(channel), **options)
-        except Refused as refusal:
-            _tell(f"{refusal.reason}: {refusal}")
-            sys.exit(REFUSED)
-        except Unreachable as error:
-            _tell(str(error))
-            sys.exit(UNREACHABLE)
-        except OSError as error:
-            _tell(f"{type(error).__name__}: {error}")
-            sys.exit(REFUSED)
-
-    return called
-
 
 _note_option = click.option("--note", default="", help="What to record; else who you are.")
 _model_argument = click.argument("model", metavar="FOLDER|VERSION")
@@ -82,8 +35,9 @@ _model_argument = click.argument("model", metavar="FOLDER|VERSION")
 @click.option("--end", is_flag=True, help="End the shadow that there is.")
 @_note_option
 @fleet_command
-def shadow(models: Any, model: str | None, share: int, end: bool, note: str) -> None:
+def shadow(channel: Any, model: str | None, share: int, end: bool, note: str) -> None:
     """Judge live traffic with a model beside the live one; a FOLDER is uploaded first."""
+    models = _models(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     if end == bool(model):
@@ -99,7 +53,7 @@ def shadow(models: Any, model: str | None, share: int, end: bool, note: str) -> 
     told = _until_watched(models, version)
     _print_replicas(told)
     if any(replica.shadow_version != version for replica in told.replicas):
-        _tell(f"Not every replica has {version} in shadow yet; `hudhud-ml fleet` shows it.")
+        tell(f"Not every replica has {version} in shadow yet; `hudhud-ml fleet` shows it.")
         sys.exit(REFUSED)
     output.print(f"{version} is in shadow. To see what it makes of the traffic: "
                  "hudhud-ml shadow-report")  # fmt: skip
@@ -111,8 +65,9 @@ def shadow(models: Any, model: str | None, share: int, end: bool, note: str) -> 
               help="Show so many of the messages decided otherwise.")  # fmt: skip
 @json_option
 @fleet_command
-def shadow_report(models: Any, version: str | None, disagreements: int, as_json: bool) -> None:
+def shadow_report(channel: Any, version: str | None, disagreements: int, as_json: bool) -> None:
     """Show what the model in shadow, or the one named, made of live traffic."""
+    models = _models(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
     from ml.fleet import show
     from ml.fleet.data import as_data
@@ -120,7 +75,7 @@ def shadow_report(models: Any, version: str | None, disagreements: int, as_json:
     if version is None:
         version = models.ListReplicas(pb.ListReplicasRequest(), timeout=20).shadow_version
         if not version:
-            _tell("No model is in shadow. Name one that was.")
+            tell("No model is in shadow. Name one that was.")
             sys.exit(REFUSED)
     report = models.GetShadowReport(pb.GetShadowReportRequest(version=version), timeout=20).report
     found: list[Any] = []
@@ -146,8 +101,9 @@ def shadow_report(models: Any, version: str | None, disagreements: int, as_json:
 @_note_option
 @json_option
 @fleet_command
-def promote(models: Any, model: str, note: str, as_json: bool) -> None:
+def promote(channel: Any, model: str, note: str, as_json: bool) -> None:
     """Make a model decide on every replica, or on none; a FOLDER is uploaded first."""
+    models = _models(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     version = _uploaded(models, model, note)
@@ -162,13 +118,14 @@ def promote(models: Any, model: str, note: str, as_json: bool) -> None:
 @_note_option
 @json_option
 @fleet_command
-def rollback(models: Any, note: str, as_json: bool) -> None:
+def rollback(channel: Any, note: str, as_json: bool) -> None:
     """Have the model decide again that did before the live one."""
+    models = _models(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     live = models.ListReplicas(pb.ListReplicasRequest(), timeout=20).live_version
     if not live:
-        _tell("The configured model is live: there is nothing to roll back to.")
+        tell("The configured model is live: there is nothing to roll back to.")
         sys.exit(REFUSED)
     with errors.status(f"Every replica leaves {live} …"):
         answer = models.RollbackModel(
@@ -181,8 +138,9 @@ def rollback(models: Any, note: str, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=30, show_default=True)
 @json_option
 @fleet_command
-def history(models: Any, limit: int, as_json: bool) -> None:
+def history(channel: Any, limit: int, as_json: bool) -> None:
     """List what was done to the models, by whom and when, newest first."""
+    models = _models(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
     from ml.fleet import show
     from ml.fleet.data import as_data
@@ -197,8 +155,9 @@ def history(models: Any, limit: int, as_json: bool) -> None:
 @click.command()
 @json_option
 @fleet_command
-def fleet(models: Any, as_json: bool) -> None:
+def fleet(channel: Any, as_json: bool) -> None:
     """Show the models that were uploaded, and which replica runs which."""
+    models = _models(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
     from ml.fleet import show
     from ml.fleet.data import as_data
@@ -213,7 +172,16 @@ def fleet(models: Any, as_json: bool) -> None:
     _print_replicas(told)
 
 
-COMMANDS = (shadow, shadow_report, promote, rollback, history, fleet)
+COMMANDS = (
+    shadow, shadow_report, promote, rollback, history, fleet, export_labels, send_labels
+)  # fmt: skip
+
+
+def _models(channel: Any) -> Any:
+    from hudhud.policy.v1 import model_service_pb2_grpc
+
+    stub: Any = model_service_pb2_grpc.ModelServiceStub
+    return stub(channel)
 
 
 def _uploaded(models: Any, model: str, note: str) -> str:
@@ -281,9 +249,7 @@ def _show_switch(answer: Any, version: str, as_json: bool) -> None:
         if replica.live_version != (version or replica.configured_version)
     ]
     if behind:
-        _tell(
-            f"These do not run it yet: {', '.join(behind)}. `hudhud-ml fleet` shows when they do."
-        )
+        tell(f"These do not run it yet: {', '.join(behind)}. `hudhud-ml fleet` shows when they do.")
         sys.exit(REFUSED)
 
 
@@ -297,7 +263,3 @@ def _note(note: str) -> str:
     from ml.fleet.client import signature_of_caller
 
     return note or signature_of_caller()
-
-
-def _tell(what: str) -> None:
-    errors.print(what, style="red", markup=False, soft_wrap=True)

@@ -5,14 +5,14 @@
 3. switch     one transaction makes it live: from here on it decides
 4. wait       until all run it
 
-Whoever is killed in the middle leaves a candidate that expires by itself; after the third step
+Whoever is killed in the middle leaves a candidate that expires in seconds; after the third step
 nothing is left to be done but what replicas do by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
@@ -28,7 +28,8 @@ from services.policy.store import models, replicas
 
 READY_SECONDS_MAX: Final = 40.0
 RUNNING_SECONDS_MAX: Final = 15.0
-CANDIDATE_SECONDS: Final = READY_SECONDS_MAX + 5
+# Renewed as long as somebody waits for it: whoever was killed holds nobody up for longer.
+CANDIDATE_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.1
 
 
@@ -57,7 +58,7 @@ class Switching:
         """
         self._wakeups.wake([WAKEUP])
         try:
-            silent = await self._until(lambda replica: _is_ready(replica, version), version)
+            silent = await self._until_ready(candidate_id, version)
             if silent:
                 hosts = ", ".join(replica.host for replica in silent)
                 raise model_not_loadable(version, hosts, "it was not loaded in time")
@@ -74,22 +75,25 @@ class Switching:
 
     async def until_all_run(self, version: str) -> list[ReplicaState]:
         """The replicas, once all that live run this model, or after some seconds as they are."""
-        await self._until(lambda replica: replica.live_version == version, None)
-        return await self._living()
-
-    async def _until(
-        self, holds: Callable[[ReplicaState], bool], loading: str | None
-    ) -> Sequence[ReplicaState]:
-        """Those for which it does not hold, after a while: none, if all is well."""
-        seconds = RUNNING_SECONDS_MAX if loading is None else READY_SECONDS_MAX
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = _now() + RUNNING_SECONDS_MAX
         while True:
             living = await self._living()
+            if all(replica.live_version == version for replica in living) or _now() > deadline:
+                return living
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _until_ready(self, candidate_id: UUID, version: str) -> list[ReplicaState]:
+        """Those that have not loaded the candidate after a while: none, if all is well."""
+        deadline = _now() + READY_SECONDS_MAX
+        while True:
+            async with self._database.connection("wait_for_candidate") as connection:
+                await models.renew_candidate(connection, candidate_id, CANDIDATE_SECONDS)
+                living = await replicas.list_living(connection)
             for replica in living:
-                if loading is not None and loading in replica.refusals:
-                    raise model_not_loadable(loading, replica.host, replica.refusals[loading])
-            lacking = [replica for replica in living if not holds(replica)]
-            if not lacking or asyncio.get_running_loop().time() > deadline:
+                if version in replica.refusals:
+                    raise model_not_loadable(version, replica.host, replica.refusals[version])
+            lacking = [replica for replica in living if version not in replica.ready_versions]
+            if not lacking or _now() > deadline:
                 return lacking
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -106,5 +110,5 @@ class Switching:
             await models.record(connection, ChangeKind.CALLED_OFF, version, act, detail=detail)
 
 
-def _is_ready(replica: ReplicaState, version: str) -> bool:
-    return version in replica.ready_versions
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -6,15 +6,19 @@ import asyncio
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hudhud.clearance.v1 import clearance_pb2
+from hudhud.policy.v1.policy_service_pb2 import ReportMessageRequest
+from ml.data.journal import append_entries, read_entries
+from ml.data.labels import Entry
 from services.local.parties import text_message
 from tests.fixtures.waiting import eventually
-from tests.journeys.parties import Parties
+from tests.journeys.parties import RECEIPT_PARAMETERS, Parties, receipt
 from tests.policy.house import MODEL_KEY
 from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
 
@@ -108,6 +112,41 @@ async def test_a_model_is_tried_promoted_and_rolled_back(
     assert [replica["refusals"] for replica in fleet["replicas"]] == [[]]
 
 
+async def test_what_people_say_goes_to_reviewers_and_back(
+    parties: Parties, terminal: Terminal, tmp_path: Path
+) -> None:
+    business, person = await parties.business(), await parties.person()
+    await business.send(receipt(person.phone_number))
+    message = await person.next_message()
+    await person.device.report(message.message_id, ReportMessageRequest.REASON_SCAM)
+    file = tmp_path / "said.jsonl"
+    code, _, told = await terminal("export-labels", "--out", str(file))
+    assert code == 0, told
+    assert file.stat().st_mode & 0o777 == 0o600
+    said, bad = read_entries(file)
+    assert not bad
+    reported = next(each for each in said if RECEIPT_PARAMETERS["order"] in each.text)
+    assert (reported.kind, reported.label, reported.previous) == ("report", "scam", "allow")
+    assert person.phone_number not in file.read_text()
+    time = datetime.now(UTC).isoformat()
+    decided = Entry(
+        "review 1", "review", time, "ann", text=reported.text, label="transactional", of=reported.id
+    )
+    elsewhere = Entry("review 2", "review", time, "ann", of="uci:7", label="scam", text="Win!")
+    append_entries(file, [decided, elsewhere])
+    for new in (1, 0):
+        code, printed, told = await terminal("send-labels", str(file))
+        assert (code, f"{new} reviews" in printed) == (0, True), told
+    with file.open("a") as lines:
+        lines.write("{bent\n")
+    append_entries(file, [Entry("w 1", "withdrawal", time, "ann", of=reported.id)])
+    code, printed, told = await terminal("send-labels", str(file))
+    assert (code, "1 withdrawals" in printed, "said.jsonl:" in told) == (3, True, True), told
+    code, printed, _ = await terminal("export-labels")
+    assert reported.text not in printed
+    assert [line for line in printed.splitlines() if reported.id in line and "withdrawal" in line]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -119,6 +158,8 @@ async def test_a_model_is_tried_promoted_and_rolled_back(
         (("shadow-report",), 1, "No model is in shadow"),
         (("history", "--credential", "nowhere"), 4, "the operator's credential"),
         (("history", "--authority", "README.md"), 4, "UNAVAILABLE"),
+        (("send-labels", "nowhere.jsonl"), 2, "does not exist"),
+        (("export-labels", "--out", "nowhere/said.jsonl"), 1, "nowhere"),
         (("fleet", "--policy", "127.0.0.1:1"), 4, "UNAVAILABLE"),
     ],
 )

@@ -246,6 +246,19 @@ async def put_candidate(
     )
 
 
+async def renew_candidate(connection: Connection, candidate_id: UUID, seconds: float) -> None:
+    """Have this candidate waited for so much longer, if it still is."""
+    await connection.execute(
+        """
+        UPDATE model_roles
+        SET candidate_expire_time = now() + make_interval(secs => $2)
+        WHERE candidate_id = $1 AND candidate_expire_time > now()
+        """,
+        candidate_id,
+        seconds,
+    )
+
+
 async def drop_candidate(connection: Connection, candidate_id: UUID) -> None:
     """Have nobody wait for this candidate any more."""
     await connection.execute(
