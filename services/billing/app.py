@@ -7,10 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
-from hudhud.billing.v1 import billing_service_pb2_grpc, statement_service_pb2_grpc
+from hudhud.billing.v1 import (
+    billing_service_pb2_grpc,
+    correction_service_pb2_grpc,
+    statement_service_pb2_grpc,
+)
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
 from services.billing.config import BillingSettings
+from services.billing.correction_servicer import CorrectionServicer
 from services.billing.domain.rate_card import RateCard
 from services.billing.message_events import STREAM, SUBJECTS, MessageEvents
 from services.billing.servicer import BillingServicer
@@ -84,6 +89,10 @@ async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIte
                 (
                     statement_service_pb2_grpc.add_StatementServiceServicer_to_server,
                     StatementServicer(database),
+                ),
+                (
+                    correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server,
+                    CorrectionServicer(database),
                 ),
             ],
             tokens=TokenVerifier(keys, clock=clock),

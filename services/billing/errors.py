@@ -8,7 +8,9 @@ from uuid import UUID
 
 from grpc import StatusCode
 
+from services.billing.domain.corrections import ReratingState
 from services.billing.domain.ledger import Account
+from services.billing.domain.money import Money
 from services.billing.domain.pricing import NoRate
 from services.billing.domain.rate_faults import RateFault, RateFaultKind
 from services.billing.domain.reservations import (
@@ -86,6 +88,41 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         StatusCode.ALREADY_EXISTS,
         "Another card was imported under this name.",
         "Give a new card a new name, such as its market and month.",
+    )
+    ENTRY_NOT_CHARGED = Reason(
+        StatusCode.NOT_FOUND,
+        "The business has no entry of this number that charged a message.",
+        "Take the entry_id of a capture or a late capture from ListEntries.",
+    )
+    CREDIT_EXCEEDS_CHARGE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "More would be given back than the message was charged.",
+        "Give back at most what the metadata says is left of the charge.",
+    )
+    CREDIT_NOTE_ID_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Another credit note was booked under this id.",
+        "Mint a new UUID for a new credit note.",
+    )
+    RERATING_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "There is no re-rating of this id.",
+        "Propose it with ProposeRerating.",
+    )
+    RERATING_ID_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Another re-rating was proposed under this id.",
+        "Mint a new UUID for a new re-rating.",
+    )
+    RERATING_NOT_PAST = Reason(
+        StatusCode.INVALID_ARGUMENT,
+        "The period is empty, or not over.",
+        "End it after it begins, and no later than now.",
+    )
+    RERATING_CLOSED = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "It was decided otherwise on this re-rating.",
+        "Propose another one.",
     )
     INSUFFICIENT_CREDIT = Reason(
         StatusCode.FAILED_PRECONDITION,
@@ -200,6 +237,51 @@ def time_zone_unknown() -> Refusal:
 def period_invalid(message: str) -> Refusal:
     """The refusal of days; `message` says what is wrong with them."""
     return Refusal(BillingReasons.PERIOD_INVALID, f"{message[0].upper()}{message[1:]}.")
+
+
+def entry_not_chargeable(entry_id: int) -> Refusal:
+    """The refusal to correct what charged nothing."""
+    return Refusal(BillingReasons.ENTRY_NOT_CHARGED, metadata={"entry_id": str(entry_id)})
+
+
+def credit_exceeds_charge(amount: Money, left: Money) -> Refusal:
+    """The refusal to give back more than what is `left` of a charge."""
+    return Refusal(
+        BillingReasons.CREDIT_EXCEEDS_CHARGE,
+        f"{amount} would be given back; {left} of the charge is left.",
+        metadata={"currency_code": left.currency_code, "left_micros": str(left.amount_micros)},
+    )
+
+
+def credit_note_id_reused(credit_note_id: UUID) -> Refusal:
+    """The refusal of another credit note of the same id."""
+    return Refusal(
+        BillingReasons.CREDIT_NOTE_ID_REUSED, metadata={"credit_note_id": str(credit_note_id)}
+    )
+
+
+def rerating_not_found(rerating_id: UUID) -> Refusal:
+    """The refusal of whatever needs a re-rating."""
+    return Refusal(BillingReasons.RERATING_NOT_FOUND, metadata={"rerating_id": str(rerating_id)})
+
+
+def rerating_id_reused(rerating_id: UUID) -> Refusal:
+    """The refusal of another re-rating of the same id."""
+    return Refusal(BillingReasons.RERATING_ID_REUSED, metadata={"rerating_id": str(rerating_id)})
+
+
+def rerating_not_past() -> Refusal:
+    """The refusal of a period that is none, or not over."""
+    return Refusal(BillingReasons.RERATING_NOT_PAST)
+
+
+def rerating_closed(rerating_id: UUID, state: ReratingState) -> Refusal:
+    """The refusal to decide against what was decided."""
+    return Refusal(
+        BillingReasons.RERATING_CLOSED,
+        f"The re-rating was {state}.",
+        metadata={"rerating_id": str(rerating_id), "state": state.value},
+    )
 
 
 def amount_invalid(message: str) -> Refusal:

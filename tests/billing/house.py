@@ -8,7 +8,11 @@ from uuid import UUID
 
 import asyncpg
 
-from hudhud.billing.v1 import billing_service_pb2_grpc, statement_service_pb2_grpc
+from hudhud.billing.v1 import (
+    billing_service_pb2_grpc,
+    correction_service_pb2_grpc,
+    statement_service_pb2_grpc,
+)
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb
 from hudhud.identity.v1 import identity_service_pb2_grpc
 from services.billing.app import app
@@ -30,13 +34,16 @@ NO_NATS = "nats://127.0.0.1:1"
 
 
 class _Stub(
-    billing_service_pb2_grpc.BillingServiceStub, statement_service_pb2_grpc.StatementServiceStub
+    billing_service_pb2_grpc.BillingServiceStub,
+    statement_service_pb2_grpc.StatementServiceStub,
+    correction_service_pb2_grpc.CorrectionServiceStub,
 ):
-    """Both of billing's services on one channel: no two of their methods have the same name."""
+    """All of billing's services on one channel: no two of their methods have the same name."""
 
     def __init__(self, channel: Any) -> None:
         billing_service_pb2_grpc.BillingServiceStub.__init__(self, channel)
         statement_service_pb2_grpc.StatementServiceStub.__init__(self, channel)
+        correction_service_pb2_grpc.CorrectionServiceStub.__init__(self, channel)
 
 
 @dataclass

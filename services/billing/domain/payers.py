@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from services.billing.domain.ledger import Account
 from services.billing.domain.terms import Terms, zone
@@ -33,6 +34,11 @@ class Payer(NamedTuple):
             or terms.monthly_cap_micros is not None
             or terms.spent_alerts_micros
         )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Its time zone."""
+        return zone(self.time_zone)
 
     def day(self, at: datetime) -> date:
         """The business's calendar day."""
