@@ -34,7 +34,7 @@ async def charge_of(business: Business, message_id: str) -> int:
     )
     entries = (await business.operator.ListEntries(request)).entries
     captures = (account_pb2.Entry.TYPE_CAPTURE, account_pb2.Entry.TYPE_LATE_CAPTURE)
-    [entry_id] = [entry.entry_id for entry in entries if entry.type in captures]
+    [entry_id] = [int(entry.entry_id) for entry in entries if entry.type in captures]
     return entry_id
 
 
