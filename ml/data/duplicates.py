@@ -18,7 +18,7 @@ _HASHES = 64
 _BANDS = 16  # of four hashes each: what is 0.7 alike shares a band with a probability of 0.99
 _CHUNK = 2_000
 _BASE = np.uint64(0x100000001B3)
-_END = "\n"
+_NONE = np.uint32(0xFFFFFFFF)
 
 _random = np.random.default_rng(20260301)
 _MULTIPLIERS = _random.integers(0, 2**63, _HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
@@ -56,18 +56,23 @@ def _signatures(texts: Sequence[str], progress: Progress | None) -> Signatures:
 
 
 def _signatures_of(normalised: Sequence[str]) -> Signatures:
-    # The mark and three spaces around each text give even the empty one a run of its own.
-    padded = "".join(f"{_END}{text}{_END}  " for text in normalised)
-    points = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    runs = np.zeros(len(points) - _RUN + 1, np.uint64)
+    texts = [text.ljust(_RUN) for text in normalised]  # so that the shortest has a run too
+    packed = "".join([*texts, " " * (_RUN - 1)]).encode("utf-32-le", "surrogatepass")
+    points = np.frombuffer(packed, np.uint32).astype(np.uint64)
+    lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+    starts = np.cumsum(lengths) - lengths
+    runs = np.zeros(lengths.sum(), np.uint64)
     for offset in range(_RUN):
         runs = runs * _BASE + points[offset : offset + len(runs)]
-    lengths = np.fromiter((len(text) + 4 for text in normalised), np.intp, len(normalised))
-    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
-    found = np.empty((len(normalised), _HASHES), np.uint32)
+    # The last runs of a text reach into the next one.
+    left = np.repeat(starts + lengths, lengths) - np.arange(len(runs))
+    across = left < _RUN
+    found = np.empty((len(texts), _HASHES), np.uint32)
     for at in range(_HASHES):
         mixed = (runs ^ (runs >> np.uint64(29))) * _MULTIPLIERS[at] + _OFFSETS[at]
-        found[:, at] = np.minimum.reduceat((mixed >> np.uint64(32)).astype(np.uint32), starts)
+        values = (mixed >> np.uint64(32)).astype(np.uint32)
+        values[across] = _NONE
+        found[:, at] = np.minimum.reduceat(values, starts)
     return found
 
 

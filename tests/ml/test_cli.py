@@ -12,6 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ml.cli import main
 from ml.command import SOME_LINES_UNUSABLE
+from ml.data import Row
+from ml.data.labels import Entry
+from ml.data.store import Store
 from ml.release import MANIFEST_FILE, MODEL_FILE
 from tests.ml.conftest import Release
 
@@ -135,6 +138,39 @@ def test_train_leaves_a_fresh_model_alone(
     assert key.stat().st_mode & 0o777 == 0o600
     second = run(*arguments)
     assert "is up to date" in second.stderr
+
+
+def test_train_learns_from_the_store_and_not_from_what_is_withdrawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training itself is not run: it is what it is given that is looked at."""
+    import ml.train as training
+
+    given: list[tuple[list[Row], dict[str, str]]] = []
+
+    def train(_: object, rows: list[Row], data: dict[str, str], *__: object) -> None:
+        given.append((rows, data))
+        raise OSError("that is enough")
+
+    monkeypatch.setattr(training, "train", train)
+    store = Store(tmp_path / "store")
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    run("data", "add", file, "--store", store.folder)
+    store.say(
+        [Entry("r", "review", "2026-03-01T12:00:00Z", "ann", label="scam", of="rows.jsonl:2")]
+    )
+    arguments = ("train", "--store", store.folder, "--out", tmp_path / "made", "--signing-key",
+                 tmp_path / "release.key")  # fmt: skip
+    assert "that is enough" in run(*arguments).stderr
+    run("label", "--withdraw", "r", "--store", store.folder)
+    run(*arguments)
+
+    (before, digests), (after, others) = given
+    assert [row.label for row in before] == ["personal", "scam", "personal"]
+    assert [row.label for row in after] == ["personal", "promotional", "personal"]
+    assert set(digests) == {"store rows.jsonl", "store labels"}
+    assert digests != others
 
 
 def training_recipe(trained: list[int], seed: int) -> Any:

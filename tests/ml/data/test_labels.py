@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.data.labels import (
@@ -149,6 +149,7 @@ said_reports = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(said_reports, said_reports)
 def test_caps_hold_whatever_is_said(
     others: list[tuple[Entry, int]], flood: list[tuple[Entry, int]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -53,6 +53,7 @@ def test_what_would_steer_the_terminal_is_named(text: str, shown: str) -> None:
     assert shown in line
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_whatever_is_in_a_message_lines_are_balanced_and_fit(text: str) -> None:
     for line in lines_of(text, 60):
