@@ -107,6 +107,19 @@ def test_people_who_agree_are_heard() -> None:
     assert weights(reports, together) == {"cluster": pytest.approx(1 - 1 / 50)}
 
 
+def test_people_who_report_everything_are_hardly_heard() -> None:
+    """Three of them agree on every message of three hundred businesses."""
+    reports = [
+        replace(report(at, by=by, business=at), id=f"{at} {by}")
+        for at in range(300)
+        for by in range(3)
+    ]
+    cluster_of: dict[str, object] = {entry.id: entry.text for entry in reports}
+
+    assert weights(reports, cluster_of) == {}
+    assert len(weights(reports[:30], cluster_of)) == 10
+
+
 def test_the_label_is_what_most_say() -> None:
     reports = [report(0, 0), report(1, 1, label="scam"), report(2, 2, label="scam")]
     together: dict[str, object] = {entry.id: "cluster" for entry in reports}

@@ -75,6 +75,8 @@ def test_reports_count_a_little_and_appeals_do_not() -> None:
 
     assert (made.text, made.label, made.source) == (OFFER, "promotional", "reports")
     assert made.weight == pytest.approx(0.05)
+    nameless = [replace(each, language="") for each in said]
+    assert labels([row("9", "See you", "personal", language="")], *nameless) == {"9": "personal"}
     assert labels([row("1", OFFER, "transactional")], *said) == {"1": "transactional"}
     decided = entry("r", "review", "transactional", text=OFFER)
     assert labels([], *said, decided) == {"r": "transactional"}
