@@ -182,7 +182,10 @@ class BillingServicer(billing_service_pb2_grpc.BillingServiceServicer):
     async def CheckLedger(
         self, request: pb.CheckLedgerRequest, context: Any
     ) -> pb.CheckLedgerResponse:
-        checked = await check_ledger(self._database)
+        overdue_after = None
+        if request.HasField("overdue_after"):
+            overdue_after = request.overdue_after.ToTimedelta()
+        checked = await check_ledger(self._database, overdue_after)
         return pb.CheckLedgerResponse(
             currencies=map(wire.currency_check, checked.currencies), faults=checked.faults
         )

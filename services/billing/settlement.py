@@ -39,6 +39,7 @@ async def settle_reservations(
             connection, {key.business_id for key in (*captured, *released)}
         )
         now = database.clock.now()
+        await reservations.insert_receipts(connection, captured, released, now)
         unsettled: list[MessageKey] = []
         for resolution, keys in ((EntryType.CAPTURE, captured), (EntryType.RELEASE, released)):
             if not keys:

@@ -1,4 +1,4 @@
-"""The commands `hudhud billing`: rate cards and prices."""
+"""The commands `hudhud billing`: rate cards, prices, the audit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,35 @@ if TYPE_CHECKING:
 
 # As in cli.py, what a command needs is imported when it is called.
 
+# Ten million entries take minutes.
+_AUDIT_SECONDS_MAX = 3600.0
+
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _currency = click.option("--currency", required=True, help="Of the card, as in ISO 4217.")
 
 
 @click.group()
 def billing() -> None:
-    """What messages cost: import rate cards, ask for prices."""
+    """What messages cost, and whether every cent is accounted for."""
+
+
+@billing.command()
+@click.option("--overdue-seconds", default=600, show_default=True, help="See CheckLedger.")
+def audit(overdue_seconds: int) -> None:
+    """Add up and compare the whole ledger; fails if anything does not hold."""
+    from hudhud.billing.v1 import billing_service_pb2 as pb
+
+    request = pb.CheckLedgerRequest()
+    request.overdue_after.FromSeconds(overdue_seconds)
+    checked = _as_operator(
+        lambda operator: operator.billing.CheckLedger(request, timeout=_AUDIT_SECONDS_MAX)
+    )
+    for fault in checked.faults:
+        console.print(fault, markup=False, soft_wrap=True)
+    entries = sum(currency.entry_count for currency in checked.currencies)
+    if checked.faults:
+        raise LocalError(f"{len(checked.faults)} kinds of faults in {entries} entries.")
+    console.print(f"[green]The ledger holds:[/] {entries} entries.")
 
 
 @billing.group()

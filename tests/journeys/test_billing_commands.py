@@ -47,3 +47,9 @@ async def test_a_price_before_anything_is_sent(parties: Parties) -> None:
     words = ("quote", "nobody", "utility", "SY")
     code, printed = await run_python("-c", MAIN, "billing", *words, state=parties.doors.state)
     assert (code, "INVALID_FIELD" in printed) == (1, True)
+
+
+async def test_the_audit_of_what_runs(parties: Parties) -> None:
+    await parties.business(with_receipt=False)
+    code, printed = await run_python("-c", MAIN, "billing", "audit", state=parties.doors.state)
+    assert (code, "The ledger holds: " in printed) == (0, True), printed

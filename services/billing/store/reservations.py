@@ -207,6 +207,27 @@ async def insert_late_captures(
     )
 
 
+async def insert_receipts(
+    connection: Connection,
+    delivered: Collection[MessageKey],
+    given_up: Collection[MessageKey],
+    now: datetime,
+) -> None:
+    """Write down what messaging said, once."""
+    await connection.execute(
+        """
+        INSERT INTO receipts (business_id, message_id, delivered, create_time)
+        SELECT business_id, message_id, delivered, $4
+        FROM unnest($1::uuid[], $2::uuid[], $3::boolean[])
+            AS said (business_id, message_id, delivered)
+        ON CONFLICT DO NOTHING
+        """,
+        *_columns([*delivered, *given_up]),
+        [True] * len(delivered) + [False] * len(given_up),
+        now,
+    )
+
+
 async def insert_unsettled_receipts(
     connection: Connection, wanted: EntryType, keys: Collection[MessageKey], now: datetime
 ) -> list[MessageKey]:
