@@ -63,8 +63,11 @@ class Press:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a policy is told that trusts this press, and begins with a model of it."""
+        """What a policy is told that trusts this press and begins with a model of it; patient with
+        a machine that tests keep busy.
+        """
         return {
+            "model_timeout_seconds": 20.0,
             "model_directory": self.release().folder,
             "model_verification_key_file": self._key_file.with_suffix(".pub"),
         }

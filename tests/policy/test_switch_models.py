@@ -56,7 +56,9 @@ async def plain(pair: Pair, press: Press) -> Release:
 
 @asynccontextmanager
 async def traffic(*replicas: Replica) -> AsyncIterator[list[str]]:
-    """Messages, all different, screened without a pause; yields what became of each."""
+    """Messages, all different, screened some dozens a second, so that the machine is not too busy
+    to load a model; yields what became of each.
+    """
     outcomes: list[str] = []
     words = iter(range(10**6))
     stop = asyncio.Event()
@@ -68,6 +70,7 @@ async def traffic(*replicas: Replica) -> AsyncIterator[list[str]]:
             items = [business.item(person, f"{RECEIPT} Thank you, {word} {n}.") for n in "xyz"]
             screened = await business.screen(*items)
             outcomes.extend(str(outcome.WhichOneof("outcome")) for outcome in screened)
+            await asyncio.sleep(0.05)
 
     async with asyncio.TaskGroup() as tasks:
         for replica in replicas:
@@ -83,8 +86,8 @@ async def traffic(*replicas: Replica) -> AsyncIterator[list[str]]:
 async def some_more(outcomes: list[str]) -> set[str]:
     """What became of messages from now on, but for those that were under way."""
     count = len(outcomes)
-    await eventually(lambda: len(outcomes) >= count + 60)
-    return set(outcomes[count + 12 :])
+    await eventually(lambda: len(outcomes) >= count + 30)
+    return set(outcomes[count + 6 :])
 
 
 async def test_replicas_switch_under_load_without_a_failed_call(
