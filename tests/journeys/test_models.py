@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.policy.v1.policy_service_pb2 import ReportMessageRequest
+from ml.cli import main
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
 from services.local.parties import text_message
@@ -22,7 +22,6 @@ from tests.journeys.parties import RECEIPT_PARAMETERS, Parties, receipt
 from tests.policy.house import MODEL_KEY
 from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
 
-PROJECT = Path(__file__).parents[2]
 NOTICE = "Your parcel 4471 is at our Aleppo branch. Please bring the receipt."
 
 
@@ -30,23 +29,15 @@ class Terminal:
     """Where the operator types."""
 
     def __init__(self, state: Path) -> None:
-        self.state = state
+        self._environment = {"HUDHUD_STATE_DIR": str(state), "COLUMNS": "200"}
 
     async def __call__(self, *arguments: str) -> tuple[int, str, str]:
         """The exit code, and what came on both outputs."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ml",
-            *arguments,
-            cwd=PROJECT,
-            env={**os.environ, "HUDHUD_STATE_DIR": str(self.state), "COLUMNS": "200"},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+        # In a thread, because the platform's parties live on this event loop.
+        result = await asyncio.to_thread(
+            CliRunner().invoke, main, list(arguments), env=self._environment
         )
-        async with asyncio.timeout(100):
-            printed, told = await process.communicate()
-        return process.returncode or 0, printed.decode(), told.decode()
+        return result.exit_code, result.stdout, result.stderr
 
     async def json(self, *arguments: str) -> Any:
         """What a command says to machines."""
