@@ -17,7 +17,7 @@ MODEL_SOURCES := $(shell find ml -name __pycache__ -prune -o -print 2>/dev/null)
 .PHONY: help
 help:  ## list the targets
 	@echo "make TARGET, on a fresh clone too: whatever it needs is set up first."
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 # --- Set up -----------------------------------------------------------------------------------
 
@@ -95,13 +95,45 @@ demo: stubs model  ## the same, and exit: non-zero if any expectation failed
 bench: stubs model  ## measure rates, latencies, CPU and memory
 	@exec $(BIN)/hudhud bench
 
+# --- On a cluster -----------------------------------------------------------------------------
+
+IMAGE ?= hudhud:dev
+BASE_IMAGE ?= docker.io/library/python:3.11-slim-bookworm
+OVERLAY ?= local
+# The first that works: docker may be there without its daemon.
+BUILDER ?= $(shell if docker info > /dev/null 2>&1; then echo docker; \
+    elif command -v podman > /dev/null; then echo podman; \
+    elif command -v buildah > /dev/null; then echo buildah; fi)
+CLUSTER := $(BIN)/python -m services.cluster.deploy
+
+.PHONY: image
+image: stubs model  ## build the image IMAGE=hudhud:dev for a cluster, with docker, podman or buildah
+	@[ -n "$(BUILDER)" ] || { echo "An image takes docker (with its daemon), podman or buildah;" \
+	    "none of them works here. On Debian: apt-get install buildah" >&2; exit 1; }
+	@DOCKER_BUILDKIT=1 $(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) \
+	    --build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) \
+	    --build-arg REVISION=$$(git rev-parse HEAD 2> /dev/null || echo unknown) \
+	    $(IMAGE_ARGS) --tag $(IMAGE) .
+
+.PHONY: deploy
+deploy: stubs  ## put Hudhud up on kubectl's cluster; OVERLAY=local, and IMAGE= for another image
+	@exec $(CLUSTER) up $(OVERLAY) $(if $(filter-out file default,$(origin IMAGE)),--image $(IMAGE))
+
+.PHONY: undeploy
+undeploy: stubs  ## take it down; DATA=1 removes what it stored too
+	@exec $(CLUSTER) down $(OVERLAY) $(if $(DATA),--data)
+
+.PHONY: call-graph
+call-graph: .venv/.complete  ## draw the network policies from services/access.toml
+	@$(BIN)/python k8s/call_graph.py
+
 # --- Check ------------------------------------------------------------------------------------
 
 .PHONY: test
 test: stubs model  ## run all tests; ARGS="-m unit" or ARGS="-k window" runs some
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-PYTHON_CODE := services ml tests protos examples
+PYTHON_CODE := services ml tests protos k8s examples
 CHECKS := check-format check-code check-types check-imports check-protos check-promise
 
 .PHONY: lint
@@ -148,15 +180,15 @@ format: .venv/.complete  ## format the code and mend what can be mended without 
 
 # --- Upkeep -----------------------------------------------------------------------------------
 
-# Both are resolved for every platform at once; what one pins the other keeps.
+# All are resolved for every platform at once; what one pins the others keep.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header --no-annotate
 
 .PHONY: lock
 lock: .venv/.complete  ## resolve requirements/*.in again; UPGRADE=1 takes the newest versions
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --output-file requirements/dev.lock requirements/dev.in
-	@$(LOCK) --constraint requirements/dev.lock \
-	    --output-file requirements/runtime.lock requirements/runtime.in
+	@for part in runtime service; do $(LOCK) --constraint requirements/dev.lock \
+	    --output-file requirements/$$part.lock requirements/$$part.in; done
 
 .PHONY: clean
 clean:  ## remove what was derived: .venv, build and caches, but not the state in .state

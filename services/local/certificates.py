@@ -5,7 +5,7 @@ The authority and all keys stay in the state folder, readable by their owner alo
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,17 +45,18 @@ class Authority:
         self._folder = private_folder(folder)
         self._now = now
         self.certificate_file = folder / "authority.pem"
-        self._key_file = folder / "authority.key"
-        if not self._is_fresh(self.certificate_file, self._key_file):
+        self.key_file = folder / "authority.key"
+        if not self._is_fresh(self.certificate_file, self.key_file):
             self._make_authority()
         self._certificate = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
-        self._key = _load_key(self._key_file)
+        self._key = _load_key(self.key_file)
 
-    def identity(self, name: str) -> Identity:
+    def identity(self, name: str, host_names: Sequence[str] = ()) -> Identity:
         """The certificate and key of this name, issued now unless a good one is there already.
 
         The certificate serves and calls: it is valid for this machine's own addresses and for the
-        name as a service's host name, and its common name is who the caller is.
+        name as a service's host name, and its common name is who the caller is. A new one is valid
+        for `host_names` as well.
         """
         certificate_file = self._folder / f"{name}.pem"
         key_file = self._folder / f"{name}.key"
@@ -63,7 +64,7 @@ class Authority:
             key = ec.generate_private_key(ec.SECP256R1())
             # The key goes first: a certificate without its key would look finished.
             write_private(key_file, _key_bytes(key))
-            write_private(certificate_file, self._issue(name, key).public_bytes(_PEM))
+            write_private(certificate_file, self._issue(name, key, host_names).public_bytes(_PEM))
         return Identity(certificate_file, key_file, self.certificate_file)
 
     def _make_authority(self) -> None:
@@ -85,13 +86,16 @@ class Authority:
             )
             .sign(key, hashes.SHA256())
         )
-        write_private(self._key_file, _key_bytes(key))
+        write_private(self.key_file, _key_bytes(key))
         write_private(self.certificate_file, certificate.public_bytes(_PEM))
 
-    def _issue(self, name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    def _issue(
+        self, name: str, key: ec.EllipticCurvePrivateKey, more_host_names: Sequence[str]
+    ) -> x509.Certificate:
         now = self._now()
         addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
-        host_names = [x509.DNSName(host) for host in ("localhost", name, f"{name}.hudhud.local")]
+        host_names = ["localhost", name, f"{name}.hudhud.local", *more_host_names]
+        dns_names = [x509.DNSName(host) for host in host_names]
         issuer_key = self._certificate.public_key()
         assert isinstance(issuer_key, ec.EllipticCurvePublicKey)
         return (
@@ -104,7 +108,7 @@ class Authority:
             .not_valid_after(
                 min(now + _CERTIFICATE_LIFETIME, self._certificate.not_valid_after_utc)
             )
-            .add_extension(x509.SubjectAlternativeName([*host_names, *addresses]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([*dns_names, *addresses]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(

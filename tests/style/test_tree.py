@@ -92,14 +92,15 @@ def test_only_a_store_speaks_sql() -> None:
 
 
 def test_lock_files_pin_hashes_and_name_no_place() -> None:
-    for name in ("runtime.lock", "dev.lock"):
+    for name in ("service.lock", "runtime.lock", "dev.lock"):
         lines = text_of(Path("requirements") / name).splitlines()
         assert [line for line in lines if not PIN.match(line) and not HASH.fullmatch(line)] == []
 
 
 def test_what_runs_is_what_was_tested() -> None:
-    runtime, dev = (
+    service, runtime, dev = (
         set(PIN.findall(text_of(Path("requirements") / name)))
-        for name in ("runtime.lock", "dev.lock")
+        for name in ("service.lock", "runtime.lock", "dev.lock")
     )
     assert runtime - dev == set()
+    assert service - runtime == set()

@@ -1,0 +1,70 @@
+# One image for every service and job; the command chooses which: `services.identity` is identity.
+# `make image` builds it. What it is made of is pinned: the packages by hash, the stubs and the model
+# as `make` has built and signed them. It fetches nothing when it starts and writes nothing but where
+# it is told to, so it runs as anybody, on a root file system that is read-only.
+
+# The Python that the tests run on and that the model was trained with.
+ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+
+# --- The packages, and only what they need to run -------------------------------------------------
+
+FROM ${BASE_IMAGE} AS packages
+WORKDIR /hudhud
+# For `strip` alone: some wheels are mostly what a debugger would read.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils > /dev/null
+COPY requirements/service.lock requirements/
+# pip stays behind in an environment of its own. Wheels alone: nothing here needs a compiler.
+RUN python3 -m venv /pip \
+    && python3 -m venv --without-pip .venv \
+    && /pip/bin/python -m pip --python .venv/bin/python install --no-cache-dir --no-compile \
+        --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/service.lock
+# Their own tests and sources go, where a phone number's holder lives and who its carrier is, and the
+# parts of scipy that scikit-learn does not touch. Python's files stay in compiled form: what is
+# under .venv is nobody's to read or change. Compiled files are trusted as they are.
+RUN cd .venv/lib/python3*/site-packages \
+    && find . -type d -name tests -prune -exec rm -rf {} + \
+    && find . -type f \( -name '*.py[xid]' -o -name '*.px[di]' -o -name '*.c' -o -name '*.h' \
+        -o -name '*.cpp' -o -name '*.hpp' -o -name '*.a' \) -delete \
+    && rm -rf phonenumbers/geodata phonenumbers/carrierdata scipy/io/_fast_matrix_market \
+        scipy/signal sklearn/datasets/data sklearn/datasets/images \
+    && strip --strip-unneeded uvloop/*.so asyncpg/*/*.so cryptography/hazmat/bindings/*.so \
+    && /hudhud/.venv/bin/python -m compileall -q -b -j 0 --invalidation-mode unchecked-hash . \
+    && find . -type f -name '*.py' -delete
+
+# --- What runs ------------------------------------------------------------------------------------
+
+FROM ${BASE_IMAGE}
+ARG VERSION=0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Hudhud" \
+      org.opencontainers.image.description="Every service and job of the Hudhud messaging platform" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+WORKDIR /hudhud
+ENV PATH=/hudhud/.venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/hudhud:/hudhud/build/stubs \
+    PYTHONUNBUFFERED=1 \
+    GRPC_ENABLE_FORK_SUPPORT=false \
+    OMP_NUM_THREADS=1 \
+    OPENBLAS_NUM_THREADS=1 \
+    HOME=/tmp \
+    HUDHUD_LOG_FORMAT=json \
+    HUDHUD_MODEL_DIRECTORY=/hudhud/build/model \
+    HUDHUD_MODEL_VERIFICATION_KEY_FILE=/hudhud/build/model_release.pub
+COPY --from=packages /hudhud/.venv .venv
+COPY .state/keys/model_release.pub build/model_release.pub
+COPY build/stubs build/stubs
+COPY build/model build/model
+COPY ml ml
+COPY services services
+# The bill of materials names what is really there, and the check says whether it is enough.
+RUN --mount=type=bind,source=requirements/service.lock,target=/tmp/service.lock \
+    python -m services.cluster.bill_of_materials /tmp/service.lock > bill-of-materials.cdx.json \
+    && python -m services.cluster.self_check \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash services ml build \
+    && chmod -R a+rX .
+ENV PYTHONDONTWRITEBYTECODE=1
+# Nobody in particular; a cluster may choose any other.
+USER 10001:10001
+ENTRYPOINT ["python", "-m"]
+CMD ["services.local.cli"]

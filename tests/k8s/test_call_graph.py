@@ -1,0 +1,126 @@
+"""The network policies allow the arrows of the design, and nothing else."""
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from tests.k8s.rendered import MANIFESTS, OVERLAYS, SERVICES, Manifest, of_kind
+from tests.k8s.test_settings import common_variables
+
+NAME = "app.kubernetes.io/name"
+DESIGN = {
+    ("edge", "identity"),
+    ("edge", "policy"),
+    ("edge", "messaging"),
+    ("messaging", "billing"),
+    # Everybody who reads tokens or clearances fetches the public keys.
+    ("policy", "identity"),
+    ("billing", "identity"),
+    ("messaging", "identity"),
+    ("messaging", "policy"),
+}
+
+
+class Rule(NamedTuple):
+    """One way through, as a policy gives it."""
+
+    direction: str
+    here: str
+    there: str
+    port: int
+
+
+def rules(folder: str) -> set[Rule]:
+    """Every way between named pods that some policy opens."""
+    found = set()
+    for policy in of_kind(folder, "NetworkPolicy"):
+        here = policy["spec"]["podSelector"].get("matchLabels", {}).get(NAME)
+        for direction, side in (("ingress", "from"), ("egress", "to")):
+            for rule in policy["spec"].get(direction, []):
+                for peer in rule.get(side, []):
+                    there = peer.get("podSelector", {}).get("matchLabels", {}).get(NAME)
+                    for port in rule["ports"]:
+                        if here and there:
+                            found.add(Rule(direction, here, there, port["port"]))
+    return found
+
+
+def ways(folder: str) -> set[tuple[str, str, int]]:
+    """Who reaches whom: only where both ends allow it."""
+    all_rules = rules(folder)
+    return {
+        (rule.here, rule.there, rule.port)
+        for rule in all_rules
+        if rule.direction == "egress"
+        and Rule("ingress", rule.there, rule.here, rule.port) in all_rules
+    }
+
+
+def test_the_file_is_what_the_access_file_makes_it() -> None:
+    script = MANIFESTS / "call_graph.py"
+    subprocess.run([sys.executable, script, "--check"], check=True)
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_services_call_whom_the_design_lets_them(folder: str) -> None:
+    assert {way[:2] for way in ways(folder) if set(way[:2]) <= set(SERVICES)} == DESIGN
+    assert {way[2] for way in ways(folder) if set(way[:2]) <= set(SERVICES)} == {7440}
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_who_needs_state_and_events_reaches_them(folder: str) -> None:
+    reached = {way for way in ways(folder) if way[1] in ("postgres", "nats") and way[0] != way[1]}
+    assert reached == {
+        *((service, "postgres", 5432) for service in SERVICES),
+        *((service, "nats", 4222) for service in SERVICES if service != "identity"),
+    }
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_no_arrow_has_only_one_end(folder: str) -> None:
+    for rule in rules(folder):
+        other = "egress" if rule.direction == "ingress" else "ingress"
+        assert Rule(other, rule.there, rule.here, rule.port) in rules(folder)
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_everything_is_denied_first(folder: str) -> None:
+    (deny,) = [
+        policy
+        for policy in of_kind(folder, "NetworkPolicy")
+        if policy["metadata"]["name"] == "deny-all"
+    ]
+    assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def opens_to_all(policy: Manifest) -> bool:
+    """Whether some rule has no other end, or no ports."""
+    return any(
+        not rule.get(side) or not rule.get("ports")
+        for direction, side in (("ingress", "from"), ("egress", "to"))
+        for rule in policy["spec"].get(direction, [])
+    )
+
+
+@pytest.mark.parametrize("folder", [*OVERLAYS, "demonstration"])
+def test_only_the_way_to_the_api_has_no_name_at_its_end(folder: str) -> None:
+    open_ones = {
+        policy["metadata"]["name"]
+        for policy in of_kind(folder, "NetworkPolicy")
+        if opens_to_all(policy)
+    }
+    assert open_ones <= {
+        "prepare-to-kubernetes-out",
+        "postgres-to-kubernetes-out",
+        "demonstration-to-services-out",
+    }
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_every_address_that_a_service_is_told_can_be_reached(folder: str) -> None:
+    for name, address in common_variables(folder).items():
+        if name.endswith("_ADDRESS"):
+            peer, _, port = address.partition(":")
+            assert any(way[1:] == (peer, int(port)) for way in ways(folder)), name
