@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.cluster.prepare import OPERATOR, SECRETS
-from services.kit.config import PREFIX, ServiceSettings
+from services.kit.config import PREFIX, ServiceSettings, load
 from services.local.certificates import Authority
 from services.local.secrets import Secrets
 from tests.k8s.rendered import OVERLAYS, SERVICES, Manifest, of_kind, workloads
@@ -91,7 +91,7 @@ def test_a_service_is_told_all_it_needs(
             if value.startswith(place):
                 value = value.replace(place, str(real))
         monkeypatch.setenv(name, value)
-    settings = settings_type(module)()
+    settings = load(settings_type(module))
     # Who is not called by others either listens, or it is not a service.
     assert {str(settings.internal_listen), str(settings.health_listen)} == {
         "0.0.0.0:7440",
