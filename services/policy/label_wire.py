@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hudhud.policy.v1 import label_service_pb2, policy_service_pb2
+from hudhud.policy.v1 import appeal_pb2, label_service_pb2
 from services.policy.domain.labels import Appeal, LabelEntry, name_of_business
 from services.policy.wire import timestamp
 
@@ -24,10 +24,10 @@ def entry(value: LabelEntry) -> label_service_pb2.LabelEntry:
     )
 
 
-def appeal(value: Appeal) -> policy_service_pb2.Appeal:
+def appeal(value: Appeal) -> appeal_pb2.Appeal:
     """An appeal, with what a reviewer said to it."""
     review = value.review
-    return policy_service_pb2.Appeal(
+    return appeal_pb2.Appeal(
         state=int(value.state),
         label=0 if review is None or review.label is None else int(review.label),
         reason="" if review is None else review.reason,

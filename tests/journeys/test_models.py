@@ -12,13 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from hudhud.clearance.v1 import clearance_pb2
+from hudhud.edge.v1.edge_service_pb2 import AppealMessageRequest, GetAppealRequest
+from hudhud.policy.v1.appeal_pb2 import Appeal
 from hudhud.policy.v1.policy_service_pb2 import ReportMessageRequest
 from ml.cli import main
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
 from services.local.parties import text_message
 from tests.fixtures.waiting import eventually
-from tests.journeys.parties import RECEIPT_PARAMETERS, Parties, receipt
+from tests.journeys.parties import ADVERTISEMENT, RECEIPT_PARAMETERS, Parties, receipt
 from tests.policy.house import MODEL_KEY
 from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
 
@@ -136,6 +138,39 @@ async def test_what_people_say_goes_to_reviewers_and_back(
     code, printed, _ = await terminal("export-labels")
     assert reported.text not in printed
     assert [line for line in printed.splitlines() if reported.id in line and "withdrawal" in line]
+
+
+async def test_an_appeal_is_heard(parties: Parties, terminal: Terminal, tmp_path: Path) -> None:
+    business, person = await parties.business(), await parties.person(attached=False)
+    message = text_message(
+        person.phone_number,
+        ADVERTISEMENT,
+        kind=clearance_pb2.KIND_DIRECT,
+        category=clearance_pb2.CATEGORY_UTILITY,
+    )
+    assert (await business.send(message)).HasField("blocked")
+    answer = await business.edge.AppealMessage(
+        AppealMessageRequest(message=message, statement="They are members of the club.")
+    )
+    assert answer.appeal.state == Appeal.STATE_WAITING
+    file = tmp_path / "said.jsonl"
+    await terminal("export-labels", "--out", str(file))
+    [appeal] = [each for each in read_entries(file)[0] if each.by == f"b-{business.business_id}"]
+    assert (appeal.kind, appeal.text, appeal.previous) == ("appeal", ADVERTISEMENT, "block")
+    time = datetime.now(UTC).isoformat()
+    decided = Entry(
+        "review 3",
+        "review",
+        time,
+        "ann",
+        label="transactional",
+        of=appeal.id,
+        reason="So they are.",
+    )
+    append_entries(file, [decided])
+    assert (await terminal("send-labels", str(file)))[0] == 0
+    told = await business.edge.GetAppeal(GetAppealRequest(message_id=message.message_id))
+    assert (told.appeal.state, told.appeal.reason) == (Appeal.STATE_GRANTED, "They are.")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from hudhud.policy.v1 import label_pb2
+from hudhud.policy.v1 import appeal_pb2, label_pb2
 from hudhud.policy.v1 import label_service_pb2 as pb
 from hudhud.policy.v1 import policy_service_pb2 as policy_pb
 from services.kit.clock import new_id
@@ -22,7 +22,7 @@ SCAM = label_pb2.LABEL_SCAM
 TRANSACTIONAL = label_pb2.LABEL_TRANSACTIONAL
 REPORT = pb.LabelEntry.KIND_REPORT
 APPEAL = pb.LabelEntry.KIND_APPEAL
-Appeal = policy_pb.Appeal
+Appeal = appeal_pb2.Appeal
 Reason = policy_pb.ReportMessageRequest
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from hudhud.edge.v1 import edge_service_pb2_grpc
 from services.ends.edge.accounts import Accounts
+from services.ends.edge.actions.appeal_message import AppealMessage
 from services.ends.edge.actions.prepare import Preparer
 from services.ends.edge.actions.receive_messages import ReceiveMessages
 from services.ends.edge.actions.record_statuses import SUBJECTS, RecordStatuses
@@ -88,8 +89,9 @@ async def app(settings: EdgeSettings, clock: Clock | None = None) -> AsyncIterat
         wordings = Wordings(policy_client, clock, settings.edge_template_cache_seconds)
         sessions = SessionBook(store, accounts, identity_client, vault, clock)
         wakeups = Wakeups(nats)
+        preparer = Preparer(contacts, wordings, settings.edge_franking_secret_file.value)
         send = SendMessages(
-            Preparer(contacts, wordings, settings.edge_franking_secret_file.value),
+            preparer,
             contacts,
             policy_client,
             sessions,
@@ -113,7 +115,13 @@ async def app(settings: EdgeSettings, clock: Clock | None = None) -> AsyncIterat
             servicers=[
                 (
                     edge_service_pb2_grpc.add_EdgeServiceServicer_to_server,
-                    EdgeServicer(send, WatchEvents(store, wakeups), accounts.ensure),
+                    EdgeServicer(
+                        send,
+                        WatchEvents(store, wakeups),
+                        AppealMessage(preparer, policy_client),
+                        policy_client,
+                        accounts.ensure,
+                    ),
                 )
             ],
             tokens=TokenVerifier(

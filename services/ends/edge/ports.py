@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from hudhud.identity.v1 import device_pb2
+from hudhud.policy.v1 import appeal_pb2
 from services.ends.edge.domain import (
     Ack,
     BlockedBy,
@@ -50,6 +51,16 @@ class Policy(Protocol):
 
     async def screen(self, messages: Sequence[Prepared]) -> list[Clearance | BlockedBy | Refusal]:
         """What policy says of each message. Raises Refusal when it could not be asked."""
+
+
+class Appeals(Protocol):
+    """What a business says against a verdict of policy."""
+
+    async def appeal(self, message: Prepared, statement: str) -> appeal_pb2.Appeal:
+        """Asks for a reviewer's eye on a message that was blocked. Raises Refusal."""
+
+    async def get_appeal(self, business_id: str, message_id: str) -> appeal_pb2.Appeal:
+        """What became of an appeal. Raises Refusal."""
 
 
 class Messaging(Protocol):

@@ -14,6 +14,8 @@ from hudhud.clearance.v1 import clearance_pb2
 from hudhud.content.v1 import content_pb2
 from hudhud.edge.v1 import edge_service_pb2, edge_service_pb2_grpc
 from hudhud.policy.v1 import evidence_pb2
+from services.ends.edge.actions.appeal_message import AppealMessage
+from services.ends.edge.actions.get_appeal import get_appeal
 from services.ends.edge.actions.watch_events import WatchEvents
 from services.ends.edge.domain import (
     Category,
@@ -26,6 +28,7 @@ from services.ends.edge.domain import (
     TemplateCall,
 )
 from services.ends.edge.errors import EdgeReasons
+from services.ends.edge.ports import Appeals
 from services.kit import rules
 from services.kit.access import current_caller
 from services.kit.calls import OVERLOADED_RETRY_SECONDS
@@ -49,10 +52,14 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServiceServicer):
         self,
         send: Send,
         watch: WatchEvents,
+        appeal: AppealMessage,
+        appeals: Appeals,
         ensure_account: Callable[[str], Awaitable[None]],
     ) -> None:
         self._send = send
         self._watch = watch
+        self._appeal = appeal
+        self._appeals = appeals
         self._ensure_account = ensure_account
 
     async def SendMessage(
@@ -93,6 +100,19 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServiceServicer):
                 yield edge_service_pb2.WatchEventsResponse(
                     events=[event_proto(event) for event in events]
                 )
+
+    async def AppealMessage(
+        self, request: edge_service_pb2.AppealMessageRequest, context: Any
+    ) -> edge_service_pb2.AppealMessageResponse:
+        message = outgoing_of(request.message, await self._business())
+        appeal = await self._appeal(message, request.statement)
+        return edge_service_pb2.AppealMessageResponse(appeal=appeal)
+
+    async def GetAppeal(
+        self, request: edge_service_pb2.GetAppealRequest, context: Any
+    ) -> edge_service_pb2.GetAppealResponse:
+        appeal = await get_appeal(self._appeals, await self._business(), request.message_id)
+        return edge_service_pb2.GetAppealResponse(appeal=appeal)
 
     async def _business(self) -> str:
         business_id = str(current_caller().business_id)

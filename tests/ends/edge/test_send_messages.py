@@ -128,7 +128,7 @@ async def test_no_more_frames_are_taken_than_answers_are_read() -> None:
         pass
 
     set_current_caller(Caller(CallerKind.BUSINESS, business_id=uuid4()))
-    servicer: Any = EdgeServicer(send, None, ensure_account)  # type: ignore[arg-type]
+    servicer: Any = EdgeServicer(send, None, None, None, ensure_account)  # type: ignore[arg-type]
     serving = asyncio.ensure_future(servicer.SendMessages(requests(), Context()))
     await asyncio.wait([serving], timeout=0.05)
     assert taken == FRAMES_IN_FLIGHT_MAX + 1

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from hudhud.clearance.v1 import clearance_pb2
-from hudhud.policy.v1 import evidence_pb2, template_pb2, verification_key_pb2
+from hudhud.policy.v1 import appeal_pb2, evidence_pb2, template_pb2, verification_key_pb2
 from hudhud.policy.v1 import policy_service_pb2 as pb
 from hudhud.policy.v1.policy_service_pb2_grpc import PolicyServiceServicer
 from services.ends.sealing.clearances import CLEARANCE_DOMAIN
@@ -30,6 +30,7 @@ class FakePolicyServicer(PolicyServiceServicer):
         self.templates: dict[tuple[str, str, str], template_pb2.Template] = {}
         self.screened: list[pb.ScreenItem] = []
         self.reports: list[pb.ReportMessageRequest] = []
+        self.appeals: dict[tuple[str, str], appeal_pb2.Appeal] = {}
         self._clock = clock
         self._commitments: dict[str, bytes] = {}
 
@@ -50,6 +51,19 @@ class FakePolicyServicer(PolicyServiceServicer):
         self.troubles.begin("ScreenMessages")
         self.screened.extend(request.items)
         return pb.ScreenMessagesResponse(outcomes=[self._screen(item) for item in request.items])
+
+    async def AppealRefusal(self, request: Any, context: Any) -> Any:
+        if request.item not in self.screened:
+            raise refused("NOT_BLOCKED", grpc.StatusCode.FAILED_PRECONDITION)
+        key = (request.item.business_id, request.item.message_id)
+        self.appeals[key] = appeal_pb2.Appeal(state=appeal_pb2.Appeal.STATE_WAITING)
+        return pb.AppealRefusalResponse(appeal=self.appeals[key])
+
+    async def GetAppeal(self, request: Any, context: Any) -> Any:
+        key = (request.business_id, request.message_id)
+        if key not in self.appeals:
+            raise refused("APPEAL_NOT_FOUND", grpc.StatusCode.NOT_FOUND)
+        return pb.GetAppealResponse(appeal=self.appeals[key])
 
     async def ReportMessage(self, request: Any, context: Any) -> Any:
         self.reports.append(request)

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from hudhud.clearance.v1 import clearance_pb2
-from hudhud.policy.v1 import policy_service_pb2, policy_service_pb2_grpc, template_pb2
+from hudhud.policy.v1 import (
+    appeal_pb2,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
+    template_pb2,
+)
 from services.ends.edge.domain import (
     BlockedBy,
     Category,
@@ -40,22 +45,36 @@ class PolicyClient:
     async def screen(self, messages: Sequence[Prepared]) -> list[Clearance | BlockedBy | Refusal]:
         response = await self._stub.ScreenMessages(
             policy_service_pb2.ScreenMessagesRequest(
-                items=[
-                    policy_service_pb2.ScreenItem(
-                        message_id=message.message_id,
-                        business_id=message.business_id,
-                        contact_id=message.contact_id,
-                        kind=cast(clearance_pb2.Kind, message.kind),
-                        category=cast(clearance_pb2.Category, message.category),
-                        content=message.content,
-                        franking_key=message.franking_key,
-                        commitment=message.commitment,
-                    )
-                    for message in messages
-                ]
+                items=[item_of(message) for message in messages]
             )
         )
         return [verdict_of(outcome) for outcome in response.outcomes]
+
+    async def appeal(self, message: Prepared, statement: str) -> appeal_pb2.Appeal:
+        response = await self._stub.AppealRefusal(
+            policy_service_pb2.AppealRefusalRequest(item=item_of(message), statement=statement)
+        )
+        return cast(appeal_pb2.Appeal, response.appeal)
+
+    async def get_appeal(self, business_id: str, message_id: str) -> appeal_pb2.Appeal:
+        response = await self._stub.GetAppeal(
+            policy_service_pb2.GetAppealRequest(business_id=business_id, message_id=message_id)
+        )
+        return cast(appeal_pb2.Appeal, response.appeal)
+
+
+def item_of(message: Prepared) -> policy_service_pb2.ScreenItem:
+    """A message as policy reads it."""
+    return policy_service_pb2.ScreenItem(
+        message_id=message.message_id,
+        business_id=message.business_id,
+        contact_id=message.contact_id,
+        kind=cast(clearance_pb2.Kind, message.kind),
+        category=cast(clearance_pb2.Category, message.category),
+        content=message.content,
+        franking_key=message.franking_key,
+        commitment=message.commitment,
+    )
 
 
 def verdict_of(outcome: policy_service_pb2.ScreenOutcome) -> Clearance | BlockedBy | Refusal:
