@@ -17,6 +17,7 @@ from hudhud.identity.v1 import identity_service_pb2_grpc
 from services.billing.config import BillingSettings
 from services.billing.correction_servicer import CorrectionServicer
 from services.billing.domain.rate_card import RateCard
+from services.billing.figures import RESERVATIONS
 from services.billing.message_events import STREAM, SUBJECTS, MessageEvents
 from services.billing.servicer import BillingServicer
 from services.billing.settlement import keep_expiring
@@ -100,7 +101,7 @@ async def app(settings: BillingSettings, clock: Clock | None = None) -> AsyncIte
                 consumer.run,
                 relay.run,
                 partial(keep_expiring, database, settings.expiry_interval_seconds),
-                partial(keep_sampled, database, [OUTBOX], clock),
+                partial(keep_sampled, database, [OUTBOX, RESERVATIONS], clock),
             ],
         )
 

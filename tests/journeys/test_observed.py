@@ -134,6 +134,7 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
     assert "hudhud_model_info{version=" in told["policy"]
     assert 'hudhud_batch_items_count{batch="reserve"}' in told["billing"]
     assert "hudhud_outbox_pending_events" in told["messaging"]
+    assert "hudhud_reservations_open" in told["billing"]
 
     seen = {
         "logs": logs,

@@ -1,0 +1,79 @@
+"""Alert rules fire when they should, and all that is asked for is counted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+# What counts, so that it is registered.
+import services.billing.figures
+import services.ends.edge.actions.send_messages
+import services.kit.calls
+import services.messaging.figures
+import services.policy.figures  # noqa: F401
+
+pytestmark = pytest.mark.unit
+
+MONITORING = Path(__file__).parents[2] / "k8s" / "components" / "monitoring"
+
+
+def rules() -> dict[str, Any]:
+    manifest = yaml.safe_load((MONITORING / "alerts.yaml").read_text())
+    spec: dict[str, Any] = manifest["spec"]
+    return spec
+
+
+def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules()))
+    cases = yaml.safe_load((MONITORING / "alerts.test.yaml").read_text())
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({**cases, "rule_files": ["rules.yaml"]}))
+
+    done = subprocess.run(
+        [promtool, "test", "rules", tmp_path / "test.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_case_and_says_what_to_do() -> None:
+    cases = yaml.safe_load((MONITORING / "alerts.test.yaml").read_text())["tests"]
+    tried = {case["alertname"] for test in cases for case in test["alert_rule_test"]}
+    alerts = {rule["alert"]: rule for group in rules()["groups"] for rule in group["rules"]}
+
+    assert tried == set(alerts)
+    for rule in alerts.values():
+        assert {"summary", "action"} <= rule["annotations"].keys()
+
+
+def test_dashboards_are_as_their_source_says() -> None:
+    done = subprocess.run(
+        [sys.executable, MONITORING / "dashboards.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_asked_for_is_counted() -> None:
+    texts = [str(rules()), *(path.read_text() for path in MONITORING.glob("dashboards/*.json"))]
+    asked = {name for text in texts for name in re.findall(r"\bhudhud_\w+", text)}
+    counted = {name for names in REGISTRY._collector_to_names.values() for name in names}
+    ours = {name for name in counted if name.startswith("hudhud_")}
+
+    assert len(texts) == 5
+    assert asked <= counted
+    assert not [name for name in ours if name.endswith("_total") and name not in asked]
