@@ -12,6 +12,7 @@ from hudhud.clearance.v1 import clearance_pb2
 from services.kit import traces
 from services.kit.metrics import Sample
 from services.messaging.domain import Change, Message, State
+from services.messaging.store import mailboxes
 
 _STATES: Final = Counter(
     "hudhud_messages_total", "Messages that came to a state, by category", ["category", "state"]
@@ -21,23 +22,8 @@ _DELIVERY: Final = Histogram(
     "From the promise to the first device that has the message",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86_400),
 )
-# An estimate for the count, kept by PostgreSQL itself: counting for real would read every row.
 MAILBOXES: Final = Sample(
-    """
-    SELECT
-        (SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'device_envelopes'),
-        coalesce(
-            (
-                SELECT extract(epoch FROM now() - messages.accept_time)
-                FROM (
-                    SELECT person_id, business_id, message_id
-                    FROM device_envelopes ORDER BY expire_time LIMIT 1
-                ) AS oldest
-                JOIN messages USING (person_id, business_id, message_id)
-            ),
-            0
-        )
-    """,
+    mailboxes.SAMPLE,
     (
         Gauge("hudhud_mailbox_envelopes", "Sealed copies that wait for a device, about"),
         Gauge("hudhud_mailbox_oldest_seconds", "Age of the one of those that expires next"),

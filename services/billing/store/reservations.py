@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -15,6 +16,9 @@ from services.billing.domain.pricing import Shipment
 from services.billing.domain.rates import Category, Channel
 from services.billing.domain.reservations import MessageKey, Reservation, ReservationItem
 from services.kit.database import Connection
+
+# How many are open, about: PostgreSQL keeps this estimate, and counting would read every row.
+SAMPLE: Final = "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'open_reservations'"
 
 # Any number will do, as long as nobody else in the database locks on it: "expiry" in ASCII.
 _EXPIRY_LOCK = 0x657870697279

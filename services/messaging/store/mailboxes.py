@@ -225,3 +225,22 @@ async def delete_expired_from_edges(
     """Delete up to `copies_max` copies whose expire_time is at or before `before`; count them."""
     status = await connection.execute(DELETE_EXPIRED_FOR_EDGES, before, copies_max)
     return int(status.rpartition(" ")[2])
+
+
+# How many copies wait for a device, and for how many seconds the one has that expires next. The
+# count is an estimate that PostgreSQL keeps by itself: counting for real would read every row.
+SAMPLE = """
+SELECT
+    (SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'device_envelopes'),
+    coalesce(
+        (
+            SELECT extract(epoch FROM now() - messages.accept_time)
+            FROM (
+                SELECT person_id, business_id, message_id
+                FROM device_envelopes ORDER BY expire_time LIMIT 1
+            ) AS next
+            JOIN messages USING (person_id, business_id, message_id)
+        ),
+        0
+    )
+"""
