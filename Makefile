@@ -12,7 +12,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq --require-hashes
 PROTOS := $(shell find protos -type d -o -name '*.proto' 2>/dev/null)
-MODEL_SOURCES := $(shell find ml -name __pycache__ -prune -o -print 2>/dev/null)
 
 .PHONY: help
 help:  ## list the targets
@@ -73,26 +72,22 @@ build/stubs/.complete: .venv/.complete protos/build_stubs.py $(PROTOS)
 	@touch $@
 
 .PHONY: model
-model: build/model/.complete  ## train the classifier, if anything that it is made from changed
-
-# Times only say that something may have changed; the contents then decide whether to train.
-build/model/.complete: .venv/.complete $(MODEL_SOURCES)
-	@echo "==> Bringing the classifier up to date (training takes a minute or two)"
+model: .venv/.complete  ## train a classifier from the corpus alone, to use here instead of the released one
+	@echo "==> Training the classifier (ten minutes, unless nothing it is made from has changed)"
 	@$(BIN)/hudhud-ml train --if-stale
-	@touch $@
 
 # --- Run --------------------------------------------------------------------------------------
 
 .PHONY: run
-run: stubs model  ## start everything on this machine, play the demonstration, stay up
+run: stubs  ## start everything on this machine, play the demonstration, stay up
 	@exec $(BIN)/hudhud run
 
 .PHONY: demo
-demo: stubs model  ## the same, and exit: non-zero if any expectation failed
+demo: stubs  ## the same, and exit: non-zero if any expectation failed
 	@exec $(BIN)/hudhud demo
 
 .PHONY: bench
-bench: stubs model  ## measure rates, latencies, CPU and memory
+bench: stubs  ## measure rates, latencies, CPU and memory
 	@exec $(BIN)/hudhud bench
 
 # --- On a cluster -----------------------------------------------------------------------------
@@ -130,7 +125,7 @@ call-graph: .venv/.complete  ## draw the network policies from services/access.t
 # --- Check ------------------------------------------------------------------------------------
 
 .PHONY: test
-test: stubs model  ## run all tests; ARGS="-m unit" or ARGS="-k window" runs some
+test: stubs  ## run all tests; ARGS="-m unit" or ARGS="-k window" runs some
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 PYTHON_CODE := services ml tests protos k8s examples

@@ -6,7 +6,7 @@ gives it back as it was.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -129,7 +129,7 @@ DISGUISES: dict[str, Attack] = {
 class Friendly:
     """Puts friendly text before or behind a message, in its language."""
 
-    sentences: dict[str, Sequence[str]]  # by language
+    sentences: Mapping[str, Sequence[str]]  # by language
 
     def prepended(self, text: str, language: str, random: Random) -> str:
         """Courtesy first, then the message."""

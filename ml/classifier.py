@@ -4,11 +4,11 @@ A model is loaded only after its signature, its digest and the versions it needs
 """
 
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ml.judge import Judge
+from ml.models import Models
 from ml.release import Manifest, load_verified
 from ml.thresholds import Thresholds
 
@@ -19,9 +19,9 @@ class Classifier(Judge):
     It keeps no state between calls and may be used from several threads.
     """
 
-    def __init__(self, models: dict[str, Any], manifest: Manifest) -> None:
-        """Takes verified pipelines; see `load`."""
-        super().__init__(models["labels"], models["languages"])
+    def __init__(self, models: Models, manifest: Manifest) -> None:
+        """Takes verified models; see `load`."""
+        super().__init__(models)
         self.manifest = manifest
         self.thresholds: Thresholds = manifest.thresholds
 

@@ -44,10 +44,18 @@ from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
 from ml.labelling.cli import label
-from ml.release import MANIFEST_FILE, MODEL_FILE, read_verified_manifest, stale, write_release
+from ml.places import MANIFEST_FILE
+from ml.release import (
+    MODEL_FILE,
+    Manifest,
+    read_verified_manifest,
+    stale,
+    write_release,
+)
 from ml.thresholds import Thresholds
 
-UNSEEN_PATTERNS = "Stopped as a direct message, in patterns of the corpus it had not seen"
+WORK = Path("build/training")
+UNSEEN = "Stopped as a direct message, in sections and sources it had not seen"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -71,17 +79,26 @@ for fleet_command in FLEET_COMMANDS:
               help="More labelled messages (JSON Lines, .gz or not). May be repeated.")  # fmt: skip
 @store_option
 @click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--leave-out", type=click.Choice(["source", "group"]), default="source",
+              show_default=True,
+              help="What is left out as a whole while measuring on DATA: a source, or each group "
+                   "of near-duplicates, which flatters.")  # fmt: skip
+@click.option("--work", type=any_path, default=WORK, show_default=True,
+              help="Folder of finished steps, from which a training that was cut short goes on.",
+)  # fmt: skip
 @click.option("--if-stale", is_flag=True, help="Only if code, corpus, data or libraries changed.")
 @refusals_told
 def train(
-    out: Path, signing_key: Path, data: tuple[Path, ...], store: Path, seed: int, if_stale: bool
-) -> None:
+    out: Path, signing_key: Path, data: tuple[Path, ...], store: Path, seed: int, leave_out: str,
+    work: Path, if_stale: bool,
+) -> None:  # fmt: skip
     """Train a model from the corpus and the store, sign it, and write it with its manifest."""
+    from ml.checkpoints import Checkpoints
     from ml.train import Recipe, training_digest
     from ml.train import train as run
 
     key = read_or_make_signing_key(signing_key)
-    recipe = Recipe(seed=seed)
+    recipe = Recipe(seed=seed, by_source=leave_out == "source")
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in data}
     digests |= Store(store).digests()
     if if_stale and not stale(out, key.public_key(), training_digest(recipe, digests)):
@@ -93,16 +110,16 @@ def train(
         task = bar.add_task("training", total=None)
         training = run(recipe, rows, digests, lambda what, done, steps: bar.update(
             task, description=what, completed=done, total=steps
-        ))  # fmt: skip
+        ), Checkpoints(work))  # fmt: skip
     manifest = write_release(out, training.models, {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "languages": list(training.languages),
         "thresholds": training.thresholds.as_data(),
         "training": training.described,
-        "metrics": training.metrics,
+        "unseen": training.unseen.as_data(),
         "card": show.card(training.described),
     }, key)  # fmt: skip
-    errors.print(show.metrics(manifest.metrics, UNSEEN_PATTERNS))
+    errors.print(show.metrics(_unseen(manifest, "language"), UNSEEN))
     errors.print(f"Model {manifest.version} is in {out}, signed with {signing_key}.")
     sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
@@ -164,8 +181,8 @@ def evaluate(
         measured = [share.as_data() for share in measure(judged, classifier.thresholds, by)]
         title = f"Stopped as a direct message, {len(judged):,} messages"
     else:
-        measured = read_verified_manifest(folder, key).metrics
-        title = UNSEEN_PATTERNS
+        measured = _unseen(read_verified_manifest(folder, key), by)
+        title = UNSEEN
     if as_json:
         print(json.dumps(measured, ensure_ascii=False))
     else:
@@ -202,7 +219,7 @@ def release(target: Path, folder: Path, public_key: Path) -> None:
     Refused where it stops 1% or more of innocent messages of a language in unseen patterns.
     """
     manifest = Classifier.load(folder, read_public_key(public_key)).manifest
-    over = [row for row in manifest.metrics if show.too_much(row)]
+    over = [row for row in _unseen(manifest, "language") if show.too_much(row)]
     if over:
         errors.print(show.metrics(over, "Refused: it stops too much of these"))
         sys.exit(1)
@@ -211,6 +228,11 @@ def release(target: Path, folder: Path, public_key: Path) -> None:
     for name in (MODEL_FILE, MANIFEST_FILE):
         shutil.copyfile(folder / name, kept / name)
     output.print(manifest.card, f"Model {manifest.version} is released in {kept}.", sep="\n\n")
+
+
+def _unseen(manifest: Manifest, by: str) -> list[dict[str, Any]]:
+    shares = manifest.unseen.by_language if by == "language" else manifest.unseen.by_source
+    return [share.as_data() for share in shares]
 
 
 def _scored(id_: str, judgement: Judgement, thresholds: Thresholds) -> dict[str, Any]:

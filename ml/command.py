@@ -13,21 +13,32 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ml.corpus.patterns import CorpusError
 from ml.data import BadLine, Row, read_rows
 from ml.errors import DataRefused, KeyUnreadable, ModelRefused
+from ml.places import RELEASED, TRAINED_HERE, model_in_use
 
 MODEL = Path("build/model")
 SIGNING_KEY = Path(".state/keys/model_release.key")
-PUBLIC_KEY = SIGNING_KEY.with_suffix(".pub")
 REFUSED = 1
 SOME_LINES_UNUSABLE = 3
 
 errors = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
 
+
+def _key_of_folder(context: click.Context, _: click.Parameter, given: Path | None) -> Path:
+    """The released model has a key of its own; any other was signed with the one of this place."""
+    if given is not None:
+        return given
+    released = Path(context.params["folder"]).resolve() == RELEASED.model
+    return (RELEASED if released else TRAINED_HERE).public_key
+
+
 existing = click.Path(exists=True, dir_okay=False, path_type=Path)
 any_path = click.Path(path_type=Path)
-model_option = click.option("--model", "folder", type=any_path, default=MODEL, show_default=True,
-                            help="Folder of the model.")  # fmt: skip
-key_option = click.option("--public-key", type=any_path, default=PUBLIC_KEY, show_default=True,
+model_option = click.option("--model", "folder", type=any_path, is_eager=True,
+                            default=lambda: model_in_use().model,
+                            help="Folder of the model; if not given, the one trained here, or else "
+                                 "the released one.")  # fmt: skip
+key_option = click.option("--public-key", type=any_path, callback=_key_of_folder,
                           help="PEM of the key that releases are signed with.")  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 

@@ -7,12 +7,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml.data import Row
-from ml.judge import Judge
 from ml.judgement import Judgement
 from ml.thresholds import Thresholds
+
+if TYPE_CHECKING:  # whoever only reads figures need not load scikit-learn
+    from ml.judge import Judge
 
 BATCH = 256
 LABEL_ORDER = ("transactional", "personal", "unknown_ham", "promotional", "scam", "other_spam")
@@ -26,11 +28,12 @@ class Asked:
     language: str
     label: str
     source: str
+    id: str = ""
 
     @classmethod
     def of_row(cls, row: Row) -> "Asked":
         """From a row of a file."""
-        return cls(row.text, row.language, row.label, row.source)
+        return cls(row.text, row.language, row.label, row.source, row.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Share:
         return asdict(self)
 
 
-def judge_all(judge: Judge, asked: Sequence[Asked]) -> list[Judged]:
+def judge_all(judge: "Judge", asked: Sequence[Asked]) -> list[Judged]:
     """Judges every message, in batches."""
     judged = []
     for start in range(0, len(asked), BATCH):

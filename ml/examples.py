@@ -1,80 +1,170 @@
-"""What a model is trained on: messages of the corpus and of files, weighed."""
+"""What a model is trained on: messages of the corpus and of files, and what is made of them."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.attacks import DISGUISES
 from ml.corpus.expand import Message, joined
+from ml.corpus.patterns import FOLDS
 from ml.data import LABEL_MEANINGS, Row
 from ml.judgement import INNOCENT, LABELS
-from ml.parts import parts
+from ml.pieces import Pieces
+
+_ALLOWED = (*INNOCENT, "unknown_ham")
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One text with one label. An uncertain label gives several examples that share the weight."""
+class Known:
+    """A labelled message."""
 
     text: str
-    language: str
-    label: str
-    weight: float
-    fold: int
+    language: str  # empty where nobody says
+    label: str  # may mean several of our classes
+    source: str
+    fold: int  # the part of the training that is left out when it is measured
+    weight: float = 1.0
+    measured: bool = True  # false for what is made of other messages
 
 
-def from_corpus(messages: Sequence[Message], joined_share: float, seed: int) -> list[Example]:
-    """The messages; of the innocent ones also their parts, and some that follow one another.
+def from_corpus(messages: Sequence[Message], joined_share: float, seed: int) -> list[Known]:
+    """The messages; of the innocent ones also some that follow one another.
 
-    Every part of an innocent message is innocent, and so are several of them, while a part of an
-    advertisement may be anything. Messages of the same fold only are put together.
+    Several innocent messages are innocent, which teaches that length is no evidence. Messages of
+    the same fold only are put together.
     """
     random = Random(f"{seed} joined")
+    known = [
+        Known(message.text, message.language, message.label, f"corpus {message.language}",
+              message.fold)
+        for message in messages
+    ]  # fmt: skip
     alike: dict[tuple[str, str, int], list[str]] = {}
-    for message in messages:
-        alike.setdefault((message.language, message.label, message.fold), []).append(message.text)
-    examples = []
-    for message in messages:
-        texts = [message.text]
-        if message.label in INNOCENT:
-            cut = parts(message.text)
-            texts += [message.text[start:end] for start, end in cut] if len(cut) > 1 else []
-            if random.random() < joined_share:
-                others = alike[message.language, message.label, message.fold]
-                texts.append(_followed(message.text, others, random))
-        examples += [
-            Example(text, message.language, message.label, 1.0, message.fold) for text in texts
-        ]
-    return examples
+    for item in known:
+        alike.setdefault((item.language, item.label, item.fold), []).append(item.text)
+    followed = []
+    for item in known:
+        if item.label in INNOCENT and random.random() < joined_share:
+            text = item.text
+            for _ in range(random.choice((1, 1, 2))):
+                text = joined(
+                    text, random.choice(alike[item.language, item.label, item.fold]), random
+                )
+            followed.append(replace(item, text=text, measured=False))
+    return known + followed
 
 
-def _followed(text: str, others: Sequence[str], random: Random) -> str:
-    for _ in range(random.choice((1, 1, 2))):
-        text = joined(text, random.choice(others), random)
-    return text
+def from_rows(rows: Iterable[Row], most: int, *, by_source: bool) -> list[Known]:
+    """Rows that have a label, at most so many of one label in one source.
+
+    More would teach that source better and others worse. Which ones is decided by their groups, so
+    that near-duplicates stay together. A source is left out as a whole, or each group by itself.
+    """
+    labelled = [row for row in rows if row.label]
+    fold_of = _folds_of_sources(labelled)
+    taken: Counter[tuple[str, str]] = Counter()
+    known = []
+    for row in sorted(labelled, key=_by_group):
+        taken[row.source, row.label] += 1
+        if taken[row.source, row.label] <= most:
+            fold = fold_of[row.source] if by_source else row.fold
+            # What was only reported teaches, and measures nothing.
+            known.append(
+                Known(row.text, row.language, row.label, row.source, fold, row.weight,
+                      measured=row.weight == 1)
+            )  # fmt: skip
+    return known
 
 
-def from_rows(rows: Iterable[Row]) -> list[Example]:
-    """Rows of a file that have a label."""
-    examples = []
-    for row in rows:
-        meanings = LABEL_MEANINGS.get(row.label, ())
-        share = row.weight / len(meanings) if meanings else 0.0
-        examples += [Example(row.text, row.language, label, share, row.fold) for label in meanings]
-    return examples
+def disguised(known: Sequence[Known], share: float, seed: int) -> list[Known]:
+    """Some of the messages as a spammer would disguise them: what is left to see through.
+
+    Innocent ones too, though fewer, for a disguise alone is no proof.
+    """
+    random = Random(f"{seed} disguised")
+    attacks = list(DISGUISES.values())
+    made = []
+    for item in known:
+        if item.measured and random.random() < (share / 3 if item.label in _ALLOWED else share):
+            text = random.choice(attacks)(item.text, random)
+            if text != item.text:
+                made.append(replace(item, text=text, measured=False))
+    return made
 
 
-def weights(examples: Sequence[Example]) -> NDArray[np.float64]:
-    """Every class has the same say, and every language in a class the root of its share."""
-    labels = np.array([example.label for example in examples])
-    cells = [f"{example.language} {example.label}" for example in examples]
-    own = np.array([example.weight for example in examples])
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What is learned from: pieces with a class and a weight."""
+
+    pieces: NDArray[np.intp]
+    labels: NDArray[np.str_]
+    weights: NDArray[np.float64]
+    folds: NDArray[np.intp]
+
+    def of(self, chosen: NDArray[np.bool_]) -> "Lessons":
+        """Some of them."""
+        return Lessons(
+            self.pieces[chosen], self.labels[chosen], self.weights[chosen], self.folds[chosen]
+        )
+
+
+def lessons(known: Sequence[Known], pieces: Pieces) -> Lessons:
+    """Whole messages, and the parts of innocent ones: every part of these is innocent too, while a
+    part of an advertisement may be anything.
+
+    A label that may mean two classes gives two lessons that share the weight. Every class has the
+    same say, and each source, language and label in it the root of its share.
+    """
+    whole = np.zeros(len(pieces.owners), np.bool_)
+    whole[pieces.wholes] = True
+    at, labels, weights, folds, cells = [], [], [], [], []
+    for piece, owner in enumerate(pieces.owners):
+        item = known[owner]
+        if not whole[piece] and item.label not in _ALLOWED:
+            continue
+        meanings = LABEL_MEANINGS[item.label]
+        for label in meanings:
+            at.append(piece)
+            labels.append(label)
+            weights.append(item.weight / len(meanings))
+            folds.append(item.fold)
+            cells.append(f"{item.source} {item.language} {item.label}")
+    return Lessons(
+        np.array(at, np.intp), np.array(labels), _balanced(labels, weights, cells),
+        np.array(folds, np.intp),
+    )  # fmt: skip
+
+
+def _balanced(
+    labels: Sequence[str], weights: Sequence[float], cells: Sequence[str]
+) -> NDArray[np.float64]:
+    own, label = np.array(weights), np.array(labels)
     names, index = np.unique(cells, return_inverse=True)
     size = np.bincount(index, weights=own, minlength=len(names))
-    balanced = own / np.sqrt(size[index])
-    for label in LABELS:
-        members = labels == label
+    balanced: NDArray[np.float64] = own / np.sqrt(size[index])
+    for name in LABELS:
+        members = label == name
         if members.any():
-            balanced[members] *= len(examples) / len(LABELS) / balanced[members].sum()
+            balanced[members] *= len(labels) / len(LABELS) / balanced[members].sum()
     return balanced
+
+
+def _by_group(row: Row) -> tuple[bytes, str]:
+    return hashlib.blake2b(row.group.encode(), digest_size=8).digest(), row.id
+
+
+def _folds_of_sources(rows: Sequence[Row]) -> dict[str, int]:
+    """A fold for each source, so that the folds are about equally large."""
+    sizes = Counter(row.source for row in rows)
+    filled = [0] * FOLDS
+    folds = {}
+    for source, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        fold = filled.index(min(filled))
+        folds[source] = fold
+        filled[fold] += size
+    return folds

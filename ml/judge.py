@@ -1,104 +1,97 @@
-"""Judges texts with fitted pipelines, batch by batch, and explains what a judgement rests on."""
+"""Judges texts with fitted models, batch by batch: all of them once, the undecided ones twice."""
 
-import re
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
+from ml.cascade import NEVER_TWICE, worst_pieces
+from ml.embeddings import embed
+from ml.explaining import explained
 from ml.features import MessageFeatures
-from ml.figures import numbers_reduced
-from ml.judgement import LABELS, UNKNOWN_LANGUAGE, Abstention, Explanation, Judgement, Span
-from ml.normalise import Views, views_of_reduced
-from ml.parts import parts
+from ml.judgement import LABELS, UNKNOWN_LANGUAGE, Abstention, Explanation, Judgement
+from ml.models import Models
+from ml.normalise import Views, views
+from ml.pieces import Pieces, pieces_of
 from ml.scripts import Script, letters_by_script, script_of_language
+from ml.second import SecondLook, columns
 
 LETTERS_MIN = 3
 LANGUAGE_PROBABILITY_MIN = 0.6
-_SPANS_MAX = 3
-_PIECES_EXPLAINED_MAX = 80  # in longer texts neighbouring words are taken together
-_SPAN_WEIGHT_MIN = 0.25  # of the heaviest word; lighter words do not make a span
-_WORD = re.compile(r"\S+")
 
 Floats = NDArray[np.float32]
 
 
 class Judge:
-    """Two fitted pipelines over the same features, one for the classes and one for the languages.
+    """Judges and explains.
 
-    It keeps no state between calls and may be used from several threads.
+    It keeps no state between calls and may be used from several threads. The encoder of the second
+    look is loaded when it is first needed.
     """
 
-    def __init__(self, labels: Any, languages: Any) -> None:
-        self.languages: tuple[str, ...] = tuple(languages[-1].classes_)
+    def __init__(self, models: Models) -> None:
+        languages, labels = models.languages, models.labels
+        self.languages: tuple[str, ...] = tuple(str(code) for code in languages[-1].classes_)
         self._features: MessageFeatures = labels[0]
         order = [list(labels[-1].classes_).index(label) for label in LABELS]
-        # One product for labels and languages: columns side by side, rows contiguous by bucket.
-        self._weights = np.ascontiguousarray(
-            np.vstack([labels[-1].coef_[order], languages[-1].coef_]).T, np.float32
-        )
-        self._bias = np.concatenate([labels[-1].intercept_[order], languages[-1].intercept_])
+        # Rows contiguous by bucket.
+        self._weights = np.ascontiguousarray(labels[-1].coef_[order].T, np.float32)
+        self._bias = np.float32(labels[-1].intercept_[order])
+        self._language_weights = np.ascontiguousarray(languages[-1].coef_.T, np.float32)
+        self._language_bias = np.float32(languages[-1].intercept_)
         self._scripts = [script_of_language(language) for language in self.languages]
-        self._known_scripts = sorted(set(self._scripts))
+        self._known_scripts = frozenset(self._scripts)
+        self._second = SecondLook(models.second) if models.second is not None else None
+        self._cascade = models.cascade if models.second is not None else NEVER_TWICE
 
     def judge(self, texts: Sequence[str]) -> list[Judgement]:
         """One judgement for each text, in order. Cheapest in batches of 64 and more."""
         judgements, _ = self._judge(texts)
         return judgements
 
+    def prepare(self) -> None:
+        """Loads the encoder now, if there is a second look: 0.8 s that no message has to wait."""
+        if self._second is not None:
+            embed([views("")])
+
     def explain(self, text: str) -> Explanation:
         """The judgement of one text, and the words without which it would have been another one.
 
-        Costs about as much as judging as many messages as the decisive part has words.
+        Costs some ms, and some 15 more if it was looked at twice.
         """
-        [judgement], [part] = self._judge([text])
+        [judgement], [decisive] = self._judge([text])
         if judgement.abstention:
-            return Explanation(judgement, part, ())
-        words = _words(text, part)
-        without = [text[part[0] : start] + " " + text[end : part[1]] for start, end in words]
-        scores = self._log_odds([views_of_reduced(numbers_reduced(piece)) for piece in without])
-        [base] = self._log_odds([views_of_reduced(numbers_reduced(text[slice(*part)]))])
-        column = LABELS.index(judgement.label or LABELS[0])
-        unwanted = judgement.unwanted >= 0.5
-        losses = [float(_evidence(base, column, unwanted) - _evidence(score, column, unwanted))
-                  for score in scores]  # fmt: skip
-        return Explanation(judgement, part, _spans(words, losses))
+            return Explanation(judgement, decisive.bounds, ())
+        twice = self._twice if decisive.twice else None
+        return explained(text, judgement, decisive.bounds, self._once, twice)
 
-    def _judge(self, texts: Sequence[str]) -> tuple[list[Judgement], list[tuple[int, int]]]:
-        """Judgements, and the span of the decisive part in each text with its numbers as sent."""
+    def _judge(self, texts: Sequence[str]) -> "tuple[list[Judgement], list[_Decisive]]":
         if not texts:
             return [], []
-        pieces: list[Views] = []
-        owners: list[int] = []
-        bounds: list[tuple[int, int]] = []
-        for index, text in enumerate(texts):
-            reduced = numbers_reduced(text)
-            pieces.append(views_of_reduced(reduced))
-            owners.append(index)
-            bounds.append((0, len(text)))
-            cut = parts(reduced)
-            if len(cut) > 1:
-                original = parts(text) if len(reduced) != len(text) else cut
-                pieces.extend(views_of_reduced(reduced[start:end]) for start, end in cut)
-                owners.extend([index] * len(cut))
-                bounds.extend(
-                    original if len(original) == len(cut) else [(0, len(text))] * len(cut)
-                )
-        scores = self._scores(pieces)
-        labels = _softmax(scores[:, : len(LABELS)])
-        unwanted = labels[:, 0] + labels[:, 1]
-        # The worst piece of each message: the last one when sorted by message, then by unwanted.
-        order = np.lexsort((unwanted, np.asarray(owners)))
-        worst = order[np.append(np.flatnonzero(np.diff(np.asarray(owners)[order])), len(order) - 1)]
-        whole = np.searchsorted(owners, np.arange(len(texts)))
-        languages = _softmax(scores[whole, len(LABELS) :])
-        letters = letters_by_script([pieces[at].normalised for at in whole])
-        judgements = [
+        pieces = pieces_of(texts)
+        matrix = self._features.of_views(pieces.views)
+        scores = self._first_look(matrix)
+        first = softmax(scores)
+        again = self._cascade.open(first[:, 0] + first[:, 1], pieces.owners)
+        if again.any():
+            undecided = [pieces.views[at] for at in np.flatnonzero(again)]
+            scores[again] = self._second_look(scores[again], undecided)
+        worst = _worst(scores, pieces)
+        decisive = [_Decisive(pieces.bounds[at], bool(again[at])) for at in worst]
+        return self.conclude(pieces, matrix, scores), decisive
+
+    def conclude(self, pieces: Pieces, matrix: csr_matrix, scores: Floats) -> list[Judgement]:
+        """The judgement of each message, given the features and the final scores of its pieces."""
+        labels = softmax(scores)
+        wholes = pieces.wholes
+        languages = softmax(self._language_scores(matrix[wholes]))
+        letters = letters_by_script([pieces.views[at].normalised for at in wholes])
+        return [
             self._judgement(labels[at], languages[index], letters[index])
-            for index, at in enumerate(worst)
+            for index, at in enumerate(_worst(scores, pieces))
         ]
-        return judgements, [bounds[at] for at in worst]
 
     def _judgement(self, labels: Floats, languages: Floats, letters: NDArray[np.intp]) -> Judgement:
         script = Script(int(letters.argmax()))
@@ -116,61 +109,49 @@ class Judge:
             language=self.languages[best] if known else UNKNOWN_LANGUAGE,
         )
 
-    def _scores(self, pieces: Sequence[Views]) -> Floats:
-        scores: Floats = self._features.of_views(pieces) @ self._weights + self._bias
+    def _first_look(self, matrix: csr_matrix) -> Floats:
+        scores: Floats = matrix @ self._weights + self._bias
         return scores
 
-    def _log_odds(self, pieces: Sequence[Views]) -> Floats:
-        return (
-            self._scores(pieces)[:, : len(LABELS)]
-            if pieces
-            else np.zeros((0, len(LABELS)), np.float32)
+    def _second_look(self, scores: Floats, views: Sequence[Views]) -> Floats:
+        assert self._second is not None
+        return self._second.scores(columns(scores, *embed(views), views))
+
+    def _language_scores(self, matrix: csr_matrix) -> Floats:
+        # A bucket among fewer is the end of a bucket among more.
+        buckets = matrix.indices & np.int32(len(self._language_weights) - 1)
+        folded = csr_matrix(
+            (matrix.data, buckets, matrix.indptr), (matrix.shape[0], len(self._language_weights))
         )
+        scores: Floats = folded @ self._language_weights + self._language_bias
+        return scores
+
+    def _once(self, views: Sequence[Views]) -> Floats:
+        return self._first_look(self._features.of_views(views))
+
+    def _twice(self, views: Sequence[Views]) -> Floats:
+        return self._second_look(self._once(views), views)
 
 
-def _words(text: str, part: tuple[int, int]) -> list[tuple[int, int]]:
-    words = [(word.start(), word.end()) for word in _WORD.finditer(text, *part)]
-    together = -(-len(words) // _PIECES_EXPLAINED_MAX)
-    return [
-        (words[first][0], words[min(first + together, len(words)) - 1][1])
-        for first in range(0, len(words), max(together, 1))
-    ]
+@dataclass(frozen=True, slots=True)
+class _Decisive:
+    """The piece of a message that decided."""
+
+    bounds: tuple[int, int]  # in the text as sent
+    twice: bool  # whether it was looked at twice
 
 
-def _abstained(reason: Abstention) -> Judgement:
-    return Judgement(0.0, 0.0, 0.0, 0.0, UNKNOWN_LANGUAGE, reason)
-
-
-def _softmax(scores: Floats) -> Floats:
+def softmax(scores: Floats) -> Floats:
+    """Probabilities of the classes, for rows of log-odds."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
 
 
-def _evidence(scores: Floats, column: int, unwanted: bool) -> float:
-    """Log odds of unwanted against innocent, or of one class against the best other one."""
-    if unwanted:
-        return float(np.logaddexp(scores[0], scores[1]) - np.logaddexp(scores[2], scores[3]))
-    others = np.delete(scores, column)
-    return float(scores[column] - others.max())
+def _worst(scores: Floats, pieces: Pieces) -> NDArray[np.intp]:
+    labels = softmax(scores)
+    return worst_pieces(labels[:, 0] + labels[:, 1], pieces.owners)
 
 
-def _spans(words: list[tuple[int, int]], losses: list[float]) -> tuple[Span, ...]:
-    """Neighbouring heavy words as one span; the heaviest spans, with their share of all of them."""
-    heaviest = max(losses, default=0.0)
-    if heaviest <= 0:
-        return ()
-    runs: list[list[int]] = []
-    for index, loss in enumerate(losses):
-        if loss < _SPAN_WEIGHT_MIN * heaviest:
-            continue
-        if runs and runs[-1][-1] == index - 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    total = sum(losses[index] for run in runs for index in run)
-    spans = [
-        Span(words[run[0]][0], words[run[-1]][1], round(sum(losses[i] for i in run) / total, 3))
-        for run in runs
-    ]
-    return tuple(sorted(spans, key=lambda span: -span.weight)[:_SPANS_MAX])
+def _abstained(reason: Abstention) -> Judgement:
+    return Judgement(0.0, 0.0, 0.0, 0.0, UNKNOWN_LANGUAGE, reason)

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import joblib
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ml.cascade import Cascade
 from ml.errors import (
     DigestMismatch,
     FeaturesDiffer,
@@ -29,20 +29,14 @@ from ml.errors import (
     SignedByAnotherKey,
 )
 from ml.keys import key_id
+from ml.models import Models
+from ml.places import MANIFEST_FILE
+from ml.report import Report
 from ml.thresholds import Thresholds
+from ml.versions import features_digest, libraries
 
-FORMAT = 1
+FORMAT = 2
 MODEL_FILE = "model.joblib"
-MANIFEST_FILE = "manifest.json"
-# What a pickled pipeline depends on.
-LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")
-_ML = Path(__file__).parent
-# The modules that decide which features a text has; a model fits only the ones it was trained with.
-_FEATURE_MODULES = (
-    "symbols.py", "links.py", "links.toml", "figures.py", "folding.py", "disguise.py",
-    "normalise.py", "features.py",
-)  # fmt: skip
-_TRAINING_MODULES = ("parts.py", "judge.py", "evaluate.py", "examples.py", "train.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +51,19 @@ class Manifest:
     features: str
     libraries: dict[str, str]
     training: dict[str, Any]  # seed, recipe, digests and sizes of the corpus and of further data
-    metrics: list[dict[str, Any]]
+    cascade: Cascade
+    unseen: Report  # measured in training, on messages of sections and sources that were left out
     card: str
 
 
-def features_digest() -> str:
-    """SHA-256 over the source of the featuriser."""
-    return _digest_of_files([_ML / name for name in _FEATURE_MODULES])
-
-
-def recipe_digest() -> str:
-    """SHA-256 over everything but the data that decides what a training gives."""
-    files = [_ML / name for name in (*_FEATURE_MODULES, *_TRAINING_MODULES)]
-    return _digest_of_files([*files, *sorted((_ML / "corpus").glob("*.py"))])
-
-
-def libraries() -> dict[str, str]:
-    """The versions that are installed here."""
-    return {name: version(name) for name in LIBRARIES}
-
-
-def write_release(folder: Path, models: dict[str, Any], described: dict[str, Any],
+def write_release(folder: Path, models: Models, described: dict[str, Any],
                   key: Ed25519PrivateKey) -> Manifest:  # fmt: skip
     """Writes the model and its signed manifest; the manifest last, so that one half is refused.
 
-    `described` gives `created`, `languages`, `thresholds`, `training`, `metrics` and `card`.
+    `described` gives `created`, `languages`, `thresholds`, `training`, `unseen` and `card`.
     """
     packed = io.BytesIO()
-    joblib.dump(models, packed, compress=("zlib", 3))
+    joblib.dump(models.pipelines(), packed, compress=("lzma", 6))
     digest = hashlib.sha256(packed.getvalue()).hexdigest()
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -93,13 +72,13 @@ def write_release(folder: Path, models: dict[str, Any], described: dict[str, Any
         "features": features_digest(),
         "libraries": libraries(),
         "key": key_id(key.public_key()),
+        "cascade": models.cascade.as_data(),
         **described,
     }
     signature = base64.b64encode(key.sign(_canonical(content))).decode()
     folder.mkdir(parents=True, exist_ok=True)
     _write_whole(folder / MODEL_FILE, packed.getvalue())
-    manifest = json.dumps({**content, "signature": signature}, ensure_ascii=False, indent=2)
-    _write_whole(folder / MANIFEST_FILE, manifest.encode() + b"\n")
+    _write_whole(folder / MANIFEST_FILE, _readable({**content, "signature": signature}))
     return _manifest(content)
 
 
@@ -128,7 +107,7 @@ def read_verified_manifest(folder: Path, public_key: Ed25519PublicKey) -> Manife
         raise ManifestMalformed(f"{path} is not a manifest: {error!r}") from error
 
 
-def load_verified(folder: Path, public_key: Ed25519PublicKey) -> tuple[Manifest, dict[str, Any]]:
+def load_verified(folder: Path, public_key: Ed25519PublicKey) -> tuple[Manifest, Models]:
     """The manifest and the fitted pipelines of a release, verified. Raises ModelRefused."""
     manifest = read_verified_manifest(folder, public_key)
     packed = _read(folder / MODEL_FILE)
@@ -149,7 +128,8 @@ def load_verified(folder: Path, public_key: Ed25519PublicKey) -> tuple[Manifest,
         raise FeaturesDiffer(
             f"{folder} was trained with another version of the features. Train it again."
         )
-    return manifest, joblib.load(io.BytesIO(packed))
+    pipelines = joblib.load(io.BytesIO(packed))
+    return manifest, Models(**pipelines, cascade=manifest.cascade)
 
 
 def stale(folder: Path, public_key: Ed25519PublicKey, training_digest: str) -> bool:
@@ -177,9 +157,19 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         features=content["features"],
         libraries=dict(content["libraries"]),
         training=dict(content["training"]),
-        metrics=list(content["metrics"]),
+        cascade=Cascade.from_data(content["cascade"]),
+        unseen=Report.from_data(content["unseen"]),
         card=content["card"],
     )
+
+
+def _readable(content: dict[str, Any]) -> bytes:
+    """A line for each entry: the report is long, and the rest should be found beside it."""
+    lines = (
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+        for name, value in content.items()
+    )
+    return "{\n{}\n}\n".replace("{}", ",\n".join(lines)).encode()
 
 
 def _canonical(content: dict[str, Any]) -> bytes:
@@ -199,10 +189,3 @@ def _write_whole(path: Path, content: bytes) -> None:
     draft = path.with_name(f".{path.name}.draft")
     draft.write_bytes(content)
     draft.replace(path)
-
-
-def _digest_of_files(paths: list[Path]) -> str:
-    whole = hashlib.sha256()
-    for path in paths:
-        whole.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return whole.hexdigest()

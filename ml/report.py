@@ -24,7 +24,7 @@ UNWANTED = ("promotional", "scam", "other_spam")
 ALLOWED = (*INNOCENT, "unknown_ham")
 FALSE_POSITIVE_RATE = 0.005  # where recall is read off a curve
 _BINS = 10
-_POINTS_MAX = 60
+_POINTS_MAX = 40
 _MISTAKES_MAX = 50
 _GROUP_MIN = 50  # messages on either side; with fewer a curve says nothing
 

@@ -1,43 +1,45 @@
 """Trains a model from the corpus, and from further files where there are any.
 
-First the model is fitted once for each fold without that fold: those fits tell how good it is on
-patterns it has not seen, calibrate its probabilities (one temperature; Guo et al. 2017) and set its
-thresholds. Then it is fitted on everything.
+First the models are fitted once for each fold without that fold, which holds whole sections of the
+corpus and whole sources: those fits tell how good a model is on messages of another kind, teach the
+second look what n-grams are worth there, calibrate (one temperature for each look; Guo et al. 2017)
+and set the thresholds. Then they are fitted on everything.
 """
 
 import hashlib
-import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.sparse import csr_matrix
-from sklearn.exceptions import ConvergenceWarning
+from scipy.sparse import csr_matrix, vstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from ml.corpus.expand import Message, Shares, expand
+from ml.cascade import ALWAYS_TWICE, Cascade, worst_pieces
+from ml.checkpoints import Checkpoints
+from ml.choosing import choose_cascade, choose_thresholds
+from ml.corpus.expand import Shares, expand
 from ml.corpus.patterns import FOLDS
 from ml.corpus.patterns import digest as corpus_digest
 from ml.data import Row
-from ml.evaluate import Asked, Judged, judge_all, measure
-from ml.examples import Example, from_corpus, from_rows, weights
+from ml.embeddings import DIMENSIONS, embed, reading
+from ml.evaluate import Judged
+from ml.examples import Known, Lessons, disguised, from_corpus, from_rows, lessons
 from ml.features import MessageFeatures
-from ml.judge import Judge
-from ml.judgement import INNOCENT, LABELS, UNKNOWN_LANGUAGE, Judgement
-from ml.release import recipe_digest
+from ml.fitting import cool, cool_second, fit_linear, fit_second, scores_of, temperature_of
+from ml.judge import Judge, softmax
+from ml.judgement import LABELS
+from ml.models import Models
+from ml.pieces import Pieces, pieces_of
+from ml.report import UNWANTED, Report, report
+from ml.second import SecondLook, columns
 from ml.thresholds import Thresholds
+from ml.versions import libraries, recipe_digest
 
-FALSE_POSITIVE_TARGET = 0.008  # of innocent messages of any language, in unseen patterns
-INNOCENT_MIN = 400  # a language with fewer of them is measured together with others like it
-REVIEW_TARGET = 0.03  # of the same, in wordings that a person then looks at
-
+_CHUNK = 4096
+Floats = NDArray[np.float32]
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
 
@@ -47,21 +49,31 @@ class Recipe:
 
     seed: int = 1
     shares: Shares = field(default_factory=Shares)
-    joined_share: float = 0.9
+    languages: tuple[str, ...] = ()  # of the corpus; all of them if empty
+    joined_share: float = 0.7
+    disguised_share: float = 0.1
+    rows_max: int = 1500  # of one label in one source
+    by_source: bool = True  # whole sources are left out for measuring; otherwise groups
     bucket_bits: int = 18
+    language_bits: int = 15
     words_weight: float = 1.5
     inverse_regularisation: float = 1.5
     iterations_max: int = 45
+    second_look: bool = True  # without, a model is 110 MB smaller and weaker
+    lessons_max: int = 60_000  # of the second look, drawn by their weight
+    hidden: int = 96
+    penalty: float = 2.0
+    epochs: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """What a training gave: the fitted pipelines, and what the manifest tells about them."""
+    """What a training gave: the fitted models, and what the manifest tells about them."""
 
-    models: dict[str, Any]
+    models: Models
     languages: tuple[str, ...]
     thresholds: Thresholds
-    metrics: list[dict[str, Any]]
+    unseen: Report  # of messages whose source or section was left out
     described: dict[str, Any]
 
 
@@ -75,163 +87,225 @@ def training_digest(recipe: Recipe, data: Mapping[str, str]) -> str:
 
 
 def train(
-    recipe: Recipe, rows: Sequence[Row], data: Mapping[str, str], progress: Progress
+    recipe: Recipe,
+    rows: Sequence[Row],
+    data: Mapping[str, str],
+    progress: Progress,
+    checkpoints: Checkpoints | None = None,
 ) -> Training:
     """Trains a model. The same recipe, corpus and rows give the same model.
 
     `data` gives the SHA-256 of each file that the rows came from, by its name. Raises CorpusError.
     """
-    steps = FOLDS + 4
-    progress("expanding the corpus", 0, steps)
-    messages = expand(recipe.seed, recipe.shares)
-    examples = from_corpus(messages, recipe.joined_share, recipe.seed) + from_rows(rows)
-    progress(f"reading {len(examples):,} examples", 1, steps)
-    features = MessageFeatures(recipe.bucket_bits, words_weight=recipe.words_weight)
-    matrix = _features_of(features, [example.text for example in examples])
-    fold = np.array([example.fold for example in examples])
-    progress("learning the languages", 2, steps)
-    languages = Pipeline(
-        [("features", features), ("languages", _fit_languages(matrix, examples, recipe))]
-    )
-    held_out = []
-    for held in range(FOLDS):
-        progress(f"learning without part {held + 1} of {FOLDS}", 3 + held, steps)
-        kept = fold != held
-        model = _fit_labels(
-            matrix[kept], [example for example in examples if example.fold != held], recipe
+    learner = _Learner(recipe, rows, data, progress, checkpoints or Checkpoints(None))
+    training = learner.learn()
+    learner.checkpoints.forget_others()
+    return training
+
+
+class _Learner:
+    """One training: what is learned from, and each step of it."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        rows: Sequence[Row],
+        data: Mapping[str, str],
+        progress: Progress,
+        checkpoints: Checkpoints,
+    ) -> None:
+        self._recipe, self._data, self._rows = recipe, data, rows
+        self._digest = training_digest(recipe, data)
+        self._progress, self.checkpoints = progress, checkpoints
+        self._steps_done = 0
+        self._step("expanding the corpus")
+        messages = expand(recipe.seed, recipe.shares, only=recipe.languages)
+        self._messages = len(messages)
+        known = from_corpus(messages, recipe.joined_share, recipe.seed)
+        known += from_rows(rows, recipe.rows_max, by_source=recipe.by_source)
+        self._known: list[Known] = known + disguised(known, recipe.disguised_share, recipe.seed)
+        self._step(f"reading {len(self._known):,} messages")
+        self._pieces: Pieces = pieces_of([item.text for item in self._known])
+        self._lessons: Lessons = lessons(self._known, self._pieces)
+        self._folds = np.array([item.fold for item in self._known], np.intp)[self._pieces.owners]
+        self._features = MessageFeatures(recipe.bucket_bits, words_weight=recipe.words_weight)
+        self._matrix = self._features_of(self._features)
+
+    def learn(self) -> Training:
+        """The whole training."""
+        recipe, seen = self._recipe, self._lessons
+        scores = np.zeros((len(self._folds), len(LABELS)), np.float32)
+        for fold in range(FOLDS):
+            self._step(f"n-grams without part {fold + 1} of {FOLDS}")
+            held = np.flatnonzero(self._folds == fold)
+            scores[held] = self.checkpoints.array(
+                f"first-{fold}", self._digest, lambda fold=fold, held=held: scores_of(  # type: ignore[misc]
+                    self._fit_labels(seen.of(seen.folds != fold)), self._matrix[held]
+                )
+            )  # fmt: skip
+        temperature = self._temperature(scores)
+        scores /= temperature
+        self._step("n-grams of everything")
+        labels = self._fit_labels(seen)
+        cool(labels, temperature)
+        self._step("languages")
+        languages = self._fit_languages()
+        models = Models(
+            Pipeline([("features", self._features), ("labels", labels)]), languages, None
         )
-        held_out.append(
-            (Pipeline([("features", features), ("labels", model)]), asked_of(messages, rows, held))
+        if recipe.second_look:
+            models, scores = self._with_second_look(models, scores)
+        unseen = self._judged(models, scores)
+        thresholds = choose_thresholds(unseen)
+        self._step("done")
+        return Training(
+            models=models,
+            languages=tuple(str(code) for code in languages[-1].classes_),
+            thresholds=thresholds,
+            unseen=report(unseen, thresholds),
+            described={
+                "seed": recipe.seed,
+                "digest": self._digest,
+                "corpus_digest": corpus_digest(),
+                "corpus_messages": self._messages,
+                "data": dict(self._data),
+                "data_messages": len(self._rows),
+            },
         )
-    temperature = _temperature(held_out)
-    unseen = []
-    for labels, asked in held_out:
-        _cool(labels[-1], temperature)
-        unseen += judge_all(Judge(labels, languages), asked)
-    thresholds = choose_thresholds(unseen)
-    progress("learning from all of them", FOLDS + 3, steps)
-    labels = Pipeline([("features", features), ("labels", _fit_labels(matrix, examples, recipe))])
-    _cool(labels[-1], temperature)
-    progress("done", steps, steps)
-    return Training(
-        models={"labels": labels, "languages": languages},
-        languages=tuple(languages[-1].classes_),
-        thresholds=thresholds,
-        metrics=[row.as_data() for row in measure(unseen, thresholds, by="language")],
-        described={
-            "seed": recipe.seed,
-            "digest": training_digest(recipe, data),
-            "corpus_digest": corpus_digest(),
-            "corpus_messages": len(messages),
-            "data": dict(data),
-            "data_messages": len(rows),
-            "temperature": round(temperature, 4),
-        },
-    )
+
+    def _with_second_look(self, first: Models, scores: Floats) -> tuple[Models, Floats]:
+        """The models with a second look, and what both looks together say of what was left out."""
+        rows = self._columns(scores)
+        seen = self._lessons
+        again = np.zeros_like(scores)
+        for fold in range(FOLDS):
+            self._step(f"second look without part {fold + 1} of {FOLDS}")
+            held = np.flatnonzero(self._folds == fold)
+            again[held] = self.checkpoints.array(
+                f"second-{fold}", self._digest, lambda fold=fold, held=held: _in_chunks(  # type: ignore[misc]
+                    SecondLook(self._fit_second(rows, seen.of(seen.folds != fold))).scores,
+                    rows, held,
+                )
+            )  # fmt: skip
+        temperature = self._temperature(again)
+        again /= temperature
+        self._step("second look at everything")
+        second = self._fit_second(rows, seen)
+        cool_second(second, temperature)
+        always = Models(first.labels, first.languages, second, ALWAYS_TWICE)
+        direct = choose_thresholds(self._judged(always, again)).direct
+        cascade = self._cascade(scores, again, direct)
+        once = softmax(scores)
+        opened = cascade.open(once[:, 0] + once[:, 1], self._pieces.owners)
+        both = np.where(opened[:, None], again, scores)
+        return Models(first.labels, first.languages, second, cascade), both
+
+    def _cascade(self, first: Floats, second: Floats, direct: float) -> Cascade:
+        measured = np.array([item.measured for item in self._known])
+        unwanted = np.array([item.label in UNWANTED for item in self._known])
+        worst = []
+        for scores in (first, second):
+            labels = softmax(scores)
+            either = labels[:, 0] + labels[:, 1]
+            worst.append(either[worst_pieces(either, self._pieces.owners)][measured])
+        return choose_cascade(worst[0], worst[1], unwanted[measured], direct)
+
+    def _columns(self, scores: Floats) -> Floats:
+        """What the second look reads, of half precision to take half the room."""
+        readings = "\n".join(reading(message) for message in self._pieces.views)
+        embedded = self.checkpoints.array("embeddings", f"{libraries()} {readings}", self._embedded)
+        chunks = []
+        for start in range(0, len(scores), _CHUNK):
+            chosen = slice(start, start + _CHUNK)
+            chunks.append(columns(
+                scores[chosen], embedded[chosen, :DIMENSIONS].astype(np.float32),
+                embedded[chosen, DIMENSIONS].astype(np.float32), self._pieces.views[chosen],
+            ).astype(np.float16))  # fmt: skip
+        found: Floats = np.vstack(chunks)
+        return found
+
+    def _embedded(self) -> NDArray[np.float16]:
+        """Embeddings, and in the last column what could not be read."""
+        views = self._pieces.views
+        # Texts of like length together go through the encoder faster.
+        order = np.argsort([len(message.normalised) for message in views], kind="stable")
+        found = np.zeros((len(views), DIMENSIONS + 1), np.float16)
+        for start in range(0, len(order), _CHUNK):
+            chosen = order[start : start + _CHUNK]
+            embeddings, unread = embed([views[at] for at in chosen])
+            found[chosen] = np.hstack([embeddings, unread[:, None]])
+            self._progress("embedding", start + len(chosen), len(order))
+        return found
+
+    def _fit_labels(self, seen: Lessons) -> LogisticRegression:
+        recipe = self._recipe
+        return fit_linear(
+            self._matrix[seen.pieces], seen.labels, seen.weights,
+            recipe.inverse_regularisation, recipe.iterations_max,
+        )  # fmt: skip
+
+    def _fit_languages(self) -> Pipeline:
+        recipe = self._recipe
+        wholes = [at for at in self._pieces.wholes if self._known[self._pieces.owners[at]].language]
+        languages = [self._known[self._pieces.owners[at]].language for at in wholes]
+        features = MessageFeatures(recipe.language_bits, words_weight=recipe.words_weight)
+        # Languages are far apart: a third of the steps tells them as well as all of them.
+        model = fit_linear(
+            self._features_of(features)[wholes], languages, None,
+            recipe.inverse_regularisation, recipe.iterations_max // 3,
+        )  # fmt: skip
+        return Pipeline([("features", features), ("languages", model)])
+
+    def _fit_second(self, rows: Floats, seen: Lessons) -> Pipeline:
+        recipe = self._recipe
+        random = np.random.default_rng(recipe.seed)
+        shares = seen.weights / seen.weights.sum()
+        drawn = random.choice(len(shares), min(recipe.lessons_max, 2 * len(shares)), p=shares)
+        return fit_second(
+            rows[seen.pieces[drawn]].astype(np.float32), seen.labels[drawn],
+            recipe.hidden, recipe.penalty, recipe.epochs, recipe.seed,
+        )  # fmt: skip
+
+    def _temperature(self, scores: Floats) -> float:
+        """Of whole messages whose label is one of the classes."""
+        wholes = self._pieces.wholes
+        certain = [
+            at for at, item in zip(wholes, self._known, strict=True)
+            if item.measured and item.label in LABELS
+        ]  # fmt: skip
+        right = [LABELS.index(self._known[self._pieces.owners[at]].label) for at in certain]
+        return temperature_of(scores[certain], np.array(right, np.intp))
+
+    def _judged(self, models: Models, scores: Floats) -> list[Judged]:
+        """What is said of the measured messages, from scores that were made without them."""
+        judge = Judge(models)
+        judgements = judge.conclude(self._pieces, self._matrix, scores)
+        return [
+            Judged(item.language, item.label, item.source, judgement)
+            for item, judgement in zip(self._known, judgements, strict=True)
+            if item.measured
+        ]
+
+    def _features_of(self, features: MessageFeatures) -> csr_matrix:
+        views = self._pieces.views
+        matrix = vstack([
+            features.of_views(views[start : start + _CHUNK])
+            for start in range(0, len(views), _CHUNK)
+        ], format="csr")  # fmt: skip
+        matrix.sum_duplicates()
+        return matrix
+
+    def _step(self, what: str) -> None:
+        steps = 5 + FOLDS + (FOLDS + 1 if self._recipe.second_look else 0)
+        self._progress(what, self._steps_done, steps)
+        self._steps_done += 1
 
 
-def asked_of(messages: Sequence[Message], rows: Sequence[Row], fold: int) -> list[Asked]:
-    """The labelled messages of one fold, from the corpus and from files."""
-    asked = [Asked(message.text, message.language, message.label, message.section)
-             for message in messages if message.fold == fold]  # fmt: skip
-    return asked + [
-        Asked.of_row(row)
-        for row in rows
-        if row.label and row.fold == fold and row.weight == 1  # what was only reported sets nothing
-    ]
-
-
-def choose_thresholds(unseen: Sequence[Judged]) -> Thresholds:
-    """Thresholds that keep the share of the innocent stopped under the target in every language."""
-    direct = _threshold(unseen, attrgetter("unwanted"), FALSE_POSITIVE_TARGET, 0.6, 0.98)
-    scam = _threshold(unseen, attrgetter("scam"), FALSE_POSITIVE_TARGET / 4, 0.9, 0.97)
-    blatant = _threshold(unseen, attrgetter("promotional"), FALSE_POSITIVE_TARGET / 4, 0.97, 0.99)
-    return Thresholds(
-        direct=direct,
-        direct_unknown_language=round(1 - (1 - direct) / 5, 4),
-        marketing_scam=scam,
-        reply_scam=scam,
-        reply_promotional=blatant,
-        template=direct,
-        template_review=_threshold(unseen, attrgetter("unwanted"), REVIEW_TARGET, 0.5, direct),
-    )
-
-
-def _threshold(
-    unseen: Sequence[Judged],
-    of: Callable[[Judgement], float],
-    target: float,
-    least: float,
-    most: float,
-) -> float:
-    """The least probability, in hundredths, that at most `target` of the innocent reach."""
-    innocent = [item for item in unseen if item.label in INNOCENT]
-    sizes = Counter(item.language for item in innocent)
-    scores: dict[str, list[float]] = {}
-    for item in innocent:
-        language = item.language if sizes[item.language] >= INNOCENT_MIN else UNKNOWN_LANGUAGE
-        scores.setdefault(language, []).append(of(item.judgement))
-    worst = max(float(np.quantile(found, 1 - target)) for found in scores.values())
-    return min(max(ceil(worst * 100 + 0.5) / 100, least), most)
-
-
-def _features_of(features: MessageFeatures, texts: Sequence[str]) -> csr_matrix:
-    matrix = features.transform(texts)
-    matrix.sum_duplicates()
-    return matrix
-
-
-def _fit_labels(
-    matrix: csr_matrix, examples: Sequence[Example], recipe: Recipe
-) -> LogisticRegression:
-    labels = [example.label for example in examples]
-    return _fitted(matrix, labels, weights(examples), recipe, recipe.iterations_max)
-
-
-def _fit_languages(
-    matrix: csr_matrix, examples: Sequence[Example], recipe: Recipe
-) -> LogisticRegression:
-    known = [at for at, example in enumerate(examples) if example.language]
-    languages = [examples[at].language for at in known]
-    # Languages are far apart: a third of the steps tells them as well as all of them.
-    model = _fitted(matrix[known], languages, None, recipe, recipe.iterations_max // 3)
-    model.coef_ = np.asfortranarray(model.coef_, np.float32)
-    return model
-
-
-def _fitted(
-    matrix: csr_matrix,
-    classes: Sequence[str],
-    weight: NDArray[np.float64] | None,
-    recipe: Recipe,
-    iterations: int,
-) -> LogisticRegression:
-    model = LogisticRegression(C=recipe.inverse_regularisation, max_iter=iterations)
-    with warnings.catch_warnings():
-        # The number of steps is a setting; stopping there is meant.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(matrix, classes, sample_weight=weight)
-
-
-def _cool(model: LogisticRegression, temperature: float) -> None:
-    """Calibrates a fitted model in place; rows of its weights stay contiguous by column."""
-    model.coef_ = np.asfortranarray(model.coef_ / temperature, np.float32)
-    model.intercept_ = model.intercept_ / temperature
-
-
-def _temperature(held_out: Sequence[tuple[Pipeline, Sequence[Asked]]]) -> float:
-    """What to divide scores by, so that probabilities are right on average in unseen patterns."""
-    scores, right = [], []
-    for pipeline, asked in held_out:
-        certain = [item for item in asked if item.label in LABELS]
-        order = [list(pipeline.classes_).index(label) for label in LABELS]
-        scores.append(pipeline.decision_function([item.text for item in certain])[:, order])
-        right += [LABELS.index(item.label) for item in certain]
-    together = np.vstack(scores)
-
-    def loss(temperature: float) -> float:
-        cooled = together / temperature
-        total = np.logaddexp.reduce(cooled, axis=1)
-        return float(np.mean(total - cooled[np.arange(len(right)), right]))
-
-    return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
+def _in_chunks(
+    scores: Callable[[Floats], Floats], rows: Floats, chosen: NDArray[np.intp]
+) -> Floats:
+    found: Floats = np.vstack([
+        scores(rows[chosen[start : start + _CHUNK]].astype(np.float32))
+        for start in range(0, len(chosen), _CHUNK)
+    ])  # fmt: skip
+    return found

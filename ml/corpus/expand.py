@@ -38,13 +38,16 @@ class Message:
     fold: int
 
 
-def expand(seed: int = 1, shares: Shares | None = None, root: Path = CORPUS) -> list[Message]:
+def expand(
+    seed: int = 1, shares: Shares | None = None, root: Path = CORPUS, only: Sequence[str] = ()
+) -> list[Message]:
     """Every message of every language, in an order of its own. The same seed gives the same list.
 
-    Raises CorpusError where a pattern file is malformed.
+    `only` names languages, where not all are wanted. Raises CorpusError where a pattern file is
+    malformed.
     """
     found: dict[str, Message] = {}
-    for code in languages(root):
+    for code in only or languages(root):
         language = read_language(code, root)
         for message in _of_language(language, Random(f"{seed} {code}"), shares or Shares()):
             if 2 <= len(message.text) <= TEXT_LENGTH_MAX:

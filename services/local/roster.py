@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ml.places import model_in_use
 from services.local.certificates import Identity
 from services.local.ports import Ports
 from services.local.secrets import Secrets
 
-PROJECT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 CODES_FILE = "codes.jsonl"
 OPERATOR_CREDENTIAL_FILE = "secrets/operator-credential"
@@ -29,10 +29,11 @@ class Service:
     is_guest_of_its_database: bool = False
     # The variables that name its secrets, each with the attribute of `Secrets` that has the path.
     secrets: Mapping[str, str] = field(default_factory=dict)
-    # What else it is told: as it stands, as files of the state folder, and of the project.
+    # What else it is told: as it stands, and as files of the state folder.
     settings: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-    project_files: Mapping[str, str] = field(default_factory=dict)
+    # Whether it is told where the classifier's model lies: the released one, or one trained here.
+    has_model: bool = False
 
 
 ROSTER = (
@@ -62,11 +63,7 @@ ROSTER = (
             "HUDHUD_CLEARANCE_SIGNING_KEY_FILE": "clearance_signing_key",
             "HUDHUD_PAIRWISE_SECRET_FILE": "pairwise_secret",
         },
-        # What `make model` made, and the key that it made it with, whatever the state folder is.
-        project_files={
-            "HUDHUD_MODEL_DIRECTORY": "build/model",
-            "HUDHUD_MODEL_VERIFICATION_KEY_FILE": ".state/keys/model_release.pub",
-        },
+        has_model=True,
     ),
     Service(
         "billing",
@@ -135,8 +132,10 @@ def describe_to(
         environment[variable] = str(path)
     for variable, name in service.files.items():
         environment[variable] = str(state / name)
-    for variable, name in service.project_files.items():
-        environment[variable] = str(PROJECT / name)
+    if service.has_model:
+        place = model_in_use()
+        environment["HUDHUD_MODEL_DIRECTORY"] = str(place.model)
+        environment["HUDHUD_MODEL_VERIFICATION_KEY_FILE"] = str(place.public_key)
     return {**environment, **service.settings}
 
 

@@ -41,6 +41,7 @@ def main() -> None:
         _answer(answers, {"refused": f"{type(error).__name__}: {error}"})
         return
     # The first batch pays for what is made lazily; let it be this one.
+    classifier.prepare()
     classifier.judge(["Your parcel arrives tomorrow.", "طردك يصل غدًا."])
     # A model that only watches gives way to everybody who works; once it is there, or that would
     # take for ever on a busy machine.

@@ -13,13 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ml.classifier import Classifier
 from ml.corpus.expand import Shares
 from ml.keys import read_public_key
+from ml.places import RELEASED
 from ml.release import write_release
 from ml.train import Recipe, Training, train
 
-PROJECT = Path(__file__).resolve().parents[2]
-
 # Trains in a few seconds; good enough to tell an advertisement from a greeting, and no more.
-SMALL = Recipe(shares=Shares(from_pattern=1, hard_pairs=0.2), bucket_bits=13, iterations_max=6)
+SMALL = Recipe(
+    shares=Shares(from_pattern=1, hard_pairs=0.2), languages=("ar", "en"), bucket_bits=13,
+    language_bits=13, iterations_max=9, second_look=False,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def described(small_training: Training) -> dict[str, Any]:
         "languages": list(small_training.languages),
         "thresholds": small_training.thresholds.as_data(),
         "training": small_training.described,
-        "metrics": small_training.metrics,
+        "unseen": small_training.unseen.as_data(),
         "card": "A small model.",
     }
 
@@ -75,9 +77,8 @@ def small_classifier(release: Release) -> Classifier:
 
 @pytest.fixture(scope="session")
 def classifier() -> Classifier:
-    """The model that `make model` trained."""
-    public_key = read_public_key(PROJECT / ".state/keys/model_release.pub")
-    return Classifier.load(PROJECT / "build/model", public_key)
+    """The released model."""
+    return Classifier.load(RELEASED.model, read_public_key(RELEASED.public_key))
 
 
 @pytest.fixture(scope="session")

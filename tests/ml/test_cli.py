@@ -15,7 +15,8 @@ from ml.command import SOME_LINES_UNUSABLE
 from ml.data import Row
 from ml.data.labels import Entry
 from ml.data.store import Store
-from ml.release import MANIFEST_FILE, MODEL_FILE
+from ml.places import MANIFEST_FILE
+from ml.release import MODEL_FILE
 from tests.ml.conftest import Release
 
 pytestmark = pytest.mark.unit
@@ -85,7 +86,7 @@ def test_evaluate_without_files_tells_what_training_measured(with_model: list[st
     result = run("evaluate", *with_model)
 
     assert result.exit_code == 0, result.output
-    assert "patterns of the corpus it had not seen" in result.stdout
+    assert "sections and sources it had not seen" in result.stdout
     assert "transactional" in result.stdout
 
 
@@ -128,7 +129,7 @@ def test_train_leaves_a_fresh_model_alone(
 
     key = tmp_path / "keys" / "release.key"
     trained: list[int] = []
-    monkeypatch.setattr(training, "Recipe", lambda seed: training_recipe(trained, seed))
+    monkeypatch.setattr(training, "Recipe", lambda seed, by_source: training_recipe(trained, seed))
     monkeypatch.chdir(tmp_path)
     arguments = ("train", "--if-stale", "--out", tmp_path / "made", "--signing-key", key)
 

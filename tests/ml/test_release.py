@@ -24,8 +24,11 @@ from ml.errors import (
     SignatureInvalid,
     SignedByAnotherKey,
 )
-from ml.release import MANIFEST_FILE, MODEL_FILE, stale, write_release
+from ml.models import Models
+from ml.places import MANIFEST_FILE, RELEASED
+from ml.release import MODEL_FILE, stale, write_release
 from ml.train import Training
+from ml.versions import libraries
 from tests.ml.conftest import Release
 
 pytestmark = pytest.mark.unit
@@ -61,7 +64,7 @@ def test_as_released_it_loads_and_says_what_it_is(release: Release) -> None:
     classifier = _load(release)
 
     assert classifier.manifest.version == classifier.manifest.digest[:12]
-    assert set(classifier.manifest.languages) == {"ar", "en", "es", "pt"}
+    assert set(classifier.manifest.languages) == {"ar", "en"}
     assert 0.5 < classifier.thresholds.direct < 1
 
 
@@ -84,7 +87,8 @@ def test_a_trap_in_the_model_is_never_opened(release: Release) -> None:
     with pytest.raises(DigestMismatch):
         _load(release)
     # The trap is one: with the signature of the right key it would have sprung.
-    write_release(release.folder, {"labels": Trap()}, _described(release), release.key)
+    trapped = Models(labels=Trap(), languages=None, second=None)
+    write_release(release.folder, trapped, _described(release), release.key)
     with pytest.raises(Opened):
         _load(release)
 
@@ -126,7 +130,7 @@ def test_an_attackers_signature_under_our_keys_name_is_refused(
 def test_other_versions_of_the_libraries_are_refused(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = releases.libraries()
+    here = libraries()
     monkeypatch.setattr(releases, "libraries", lambda: {**here, "scikit-learn": "0.1"})
 
     with pytest.raises(LibrariesDiffer, match=r"scikit-learn .* here 0\.1"):
@@ -190,17 +194,29 @@ def test_a_model_is_stale_when_anything_it_came_from_changed(release: Release) -
 def _described(release: Release) -> dict[str, Any]:
     content = json.loads((release.folder / MANIFEST_FILE).read_bytes())
     return {name: content[name] for name in
-            ("created", "languages", "thresholds", "training", "metrics", "card")}  # fmt: skip
+            ("created", "languages", "thresholds", "training", "unseen", "card")}  # fmt: skip
 
 
-def test_a_release_holds_no_text_of_the_corpus(release: Release) -> None:
-    """Hash buckets only: no run of letters of the corpus is in the unpacked pipelines."""
+def test_the_released_model_holds_no_text() -> None:
+    """Weights only: no run of letters of what it was trained on is in the unpacked pipelines."""
     strings: list[str] = []
-    _collect_strings(joblib.load(release.folder / MODEL_FILE), strings, set())
+    _collect_strings(joblib.load(RELEASED.model / MODEL_FILE), strings, set())
 
     assert strings
-    assert max(len(text) for text in strings) < 40
-    assert not [text for text in strings if len(text.split()) > 3]
+    assert not [text for text in strings if _may_be_a_message(text)]
+
+
+def test_a_model_with_a_vocabulary_would_be_found(release: Release) -> None:
+    classifier = joblib.load(release.folder / MODEL_FILE)
+    classifier["labels"].vocabulary_ = {"your parcel arrives tomorrow": 7}
+    strings: list[str] = []
+    _collect_strings(classifier, strings, set())
+
+    assert [text for text in strings if _may_be_a_message(text)]
+
+
+def _may_be_a_message(text: str) -> bool:
+    return len(text) >= 40 or len(text.split()) > 3
 
 
 def _collect_strings(value: Any, strings: list[str], seen: set[int]) -> None:

@@ -22,6 +22,7 @@ from hudhud.policy.v1 import (
     model_service_pb2_grpc,
     policy_service_pb2_grpc,
 )
+from ml.places import RELEASED
 from services.kit.access import CallerKind
 from services.kit.client import Channel, connect
 from services.kit.clock import ManualClock
@@ -37,9 +38,7 @@ from services.policy.app import app
 from services.policy.config import PolicySettings
 
 START = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
-PROJECT = Path(__file__).resolve().parents[2]
-MODEL = PROJECT / "build/model"
-MODEL_KEY = PROJECT / ".state/keys/model_release.pub"
+MODEL, MODEL_KEY = RELEASED.model, RELEASED.public_key
 
 # Nobody listens there: most tests hand events in themselves.
 NO_NATS = "nats://127.0.0.1:1"

@@ -1,4 +1,4 @@
-"""Releases to upload: the model that `make model` trained, signed anew, no two alike."""
+"""Releases to upload: the released model, signed anew, no two alike."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hudhud.policy.v1 import model_service_pb2 as pb
 from ml.keys import read_or_make_signing_key, read_public_key
-from ml.release import (
-    MANIFEST_FILE,
-    MODEL_FILE,
-    Manifest,
-    read_verified_manifest,
-    write_release,
-)
+from ml.places import MANIFEST_FILE
+from ml.release import MODEL_FILE, load_verified, write_release
 from tests.policy.house import MODEL, MODEL_KEY
 
 PIECE_BYTES = 1024 * 1024
@@ -58,8 +52,7 @@ class Press:
         self._numbers = itertools.count()
         self._key_file = key_file or folder / "release.key"
         self.key = read_or_make_signing_key(self._key_file)
-        self._models = joblib.load(MODEL / MODEL_FILE)
-        self._manifest: Manifest = read_verified_manifest(MODEL, read_public_key(MODEL_KEY))
+        self._manifest, self._models = load_verified(MODEL, read_public_key(MODEL_KEY))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -79,15 +72,16 @@ class Press:
         number = next(self._numbers)
         folder = self._folder / f"model-{number}"
         told = self._manifest
+        self._models.labels.number = number
         written = write_release(
             folder,
-            {**self._models, "number": number},
+            self._models,
             {
                 "created": told.created,
                 "languages": list(told.languages),
                 "thresholds": {**asdict(told.thresholds), **(thresholds or {})},
                 "training": told.training,
-                "metrics": told.metrics,
+                "unseen": told.unseen.as_data(),
                 "card": f"Model {number} of a test.",
             },
             key or self.key,
