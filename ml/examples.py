@@ -68,17 +68,25 @@ def from_rows(rows: Iterable[Row], most: int, *, by_source: bool) -> list[Known]
     labelled = [row for row in rows if row.label]
     fold_of = _folds_of_sources(labelled)
     taken: Counter[tuple[str, str]] = Counter()
-    known = []
-    for row in sorted(labelled, key=_by_group):
+    chosen = set()
+    for at in sorted(range(len(labelled)), key=lambda at: _by_group(labelled[at])):
+        row = labelled[at]
         taken[row.source, row.label] += 1
         if taken[row.source, row.label] <= most:
-            fold = fold_of[row.source] if by_source else row.fold
-            # What was only reported teaches, and measures nothing.
-            known.append(
-                Known(row.text, row.language, row.label, row.source, fold, row.weight,
-                      measured=row.weight == 1)
-            )  # fmt: skip
-    return known
+            chosen.add(at)
+    return [
+        Known(
+            text=row.text,
+            language=row.language,
+            label=row.label,
+            source=row.source,
+            fold=fold_of[row.source] if by_source else row.fold,
+            weight=row.weight,
+            measured=row.weight == 1,  # what was only reported teaches, and measures nothing
+        )
+        for at, row in enumerate(labelled)
+        if at in chosen
+    ]
 
 
 def disguised(known: Sequence[Known], share: float, seed: int) -> list[Known]:
@@ -146,7 +154,8 @@ def _balanced(
     own, label = np.array(weights), np.array(labels)
     names, index = np.unique(cells, return_inverse=True)
     size = np.bincount(index, weights=own, minlength=len(names))
-    balanced: NDArray[np.float64] = own / np.sqrt(size[index])
+    # What weighs less than one message in all stays as light as it is.
+    balanced: NDArray[np.float64] = own / np.sqrt(np.maximum(size[index], 1))
     for name in LABELS:
         members = label == name
         if members.any():

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from ml.command import REFUSED, errors, json_option, output
 from ml.fleet.command import fleet_command, tell
 from ml.fleet.labels import export_labels, send_labels
-from ml.release import MANIFEST_FILE, MODEL_FILE
+from ml.places import MANIFEST_FILE
+from ml.release import MODEL_FILE
 
 PIECE_BYTES = 256 * 1024
 UPLOAD_SECONDS = 600.0

@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from ml.data import Row
 from ml.data.labels import Entry
 from ml.data.training import training_set
-from ml.examples import from_rows, weights
+from ml.examples import Lessons, from_rows, lessons
 from ml.features import MessageFeatures
+from ml.pieces import pieces_of
 
 pytestmark = pytest.mark.unit
 
@@ -108,14 +109,21 @@ FLOODED = [
 ]
 
 
+def taught(rows: list[Row]) -> tuple[list[str], Lessons]:
+    """The texts, and what is learned from each as a whole."""
+    known = from_rows(rows, 10_000, by_source=False)
+    texts = [item.text for item in known]
+    pieces = pieces_of(texts)
+    found = lessons(known, pieces)
+    return texts, found.of(np.isin(found.pieces, pieces.wholes))
+
+
 def unwanted(rows: list[Row], asked: list[str]) -> NDArray[np.float64]:
     """How unwanted a model that learned from the rows thinks texts are."""
     features = MessageFeatures(bucket_bits=13)
-    examples = from_rows(rows)
+    texts, learned = taught(rows)
     model = LogisticRegression(C=10).fit(
-        features.transform([example.text for example in examples]),
-        [example.label for example in examples],
-        sample_weight=weights(examples),
+        features.transform(texts), learned.labels, sample_weight=learned.weights
     )
     found = model.predict_proba(features.transform(asked))
     return np.asarray(found[:, list(model.classes_).index("scam")])
@@ -147,6 +155,6 @@ def test_weights_of_others_barely_change_under_a_flood() -> None:
     honest += [row(f"p{at}", f"{OFFER} {at}", "promotional") for at in range(1_000)]
     flood = [replace(row(f"f{at}", text, "promotional"), weight=0.05 / len(FLOODED))
              for at, text in enumerate(FLOODED)]  # fmt: skip
-    alone = weights(from_rows(honest))
-    flooded = weights(from_rows(honest + flood))
+    alone = taught(honest)[1].weights
+    flooded = taught(honest + flood)[1].weights
     assert flooded[: len(honest)] / flooded.sum() == pytest.approx(alone / alone.sum(), rel=0.002)
