@@ -22,7 +22,8 @@ from ml.cli import main
 from ml.command import SOME_LINES_UNUSABLE
 from ml.data.labels import standing
 from ml.data.store import Store
-from tests.ml.conftest import PROJECT, Release
+from ml.places import PROJECT
+from tests.ml.conftest import Release
 
 APPEAL = {"id": "a1", "kind": "appeal", "time": "2026-03-01T12:00:00Z", "by": "b1",
           "business": "b1", "text": "Your bill of EUR 40 is due on Monday, account 12345678",
