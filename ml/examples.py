@@ -17,6 +17,7 @@ from ml.judgement import INNOCENT, LABELS
 from ml.pieces import Pieces
 
 _ALLOWED = (*INNOCENT, "unknown_ham")
+_SMALL = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ def lessons(known: Sequence[Known], pieces: Pieces) -> Lessons:
     part of an advertisement may be anything.
 
     A label that may mean two classes gives two lessons that share the weight. Every class has the
-    same say, and each source, language and label in it the root of its share.
+    same say. In it each source, language and label has the root of its share, but for small ones,
+    of which a message weighs no more than one of a thousand does: what a few report stays light.
     """
     whole = np.zeros(len(pieces.owners), np.bool_)
     whole[pieces.wholes] = True
@@ -154,8 +156,7 @@ def _balanced(
     own, label = np.array(weights), np.array(labels)
     names, index = np.unique(cells, return_inverse=True)
     size = np.bincount(index, weights=own, minlength=len(names))
-    # What weighs less than one message in all stays as light as it is.
-    balanced: NDArray[np.float64] = own / np.sqrt(np.maximum(size[index], 1))
+    balanced: NDArray[np.float64] = own / np.sqrt(np.maximum(size[index], _SMALL))
     for name in LABELS:
         members = label == name
         if members.any():
