@@ -50,7 +50,7 @@ class Recipe:
     seed: int = 1
     shares: Shares = field(default_factory=Shares)
     languages: tuple[str, ...] = ()  # of the corpus; all of them if empty
-    joined_share: float = 0.7
+    joined_share: float = 0.4
     disguised_share: float = 0.1
     rows_max: int = 1500  # of one label in one source
     by_source: bool = True  # whole sources are left out for measuring; otherwise groups
@@ -61,8 +61,8 @@ class Recipe:
     iterations_max: int = 45
     second_look: bool = True  # without, a model is 110 MB smaller and weaker
     lessons_max: int = 60_000  # of the second look, drawn by their weight
-    hidden: int = 96
-    penalty: float = 2.0
+    hidden: int = 128
+    penalty: float = 1.5
     epochs: int = 8
 
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.normalise import views
 from ml.parts import PART_LENGTH_MAX, parts
+from ml.pieces import pieces_of
 
 pytestmark = pytest.mark.unit
 
@@ -49,3 +51,23 @@ def test_a_text_without_sentences_is_cut_all_the_same(text: str) -> None:
 
 def _letters(text: str) -> str:
     return "".join(character for character in text if character not in " \n|")
+
+
+def test_what_is_put_before_or_behind_leaves_the_message_whole_in_a_piece() -> None:
+    offer = "Our biggest sale of the year begins. Come by and see what we have for you."
+    courtesy = "I hope that you and your family are well."
+    expected = views(offer).normalised
+
+    for text in (f"{courtesy} {offer}", f"{offer} {courtesy}"):
+        pieces = pieces_of([text])
+        assert expected in [view.normalised for view in pieces.views]
+        at = [view.normalised for view in pieces.views].index(expected)
+        assert text[slice(*pieces.bounds[at])] == offer
+
+
+def test_a_long_message_is_judged_by_its_parts_alone() -> None:
+    text = "This is a sentence of some length. " * 40
+    pieces = pieces_of([text])
+
+    assert len(pieces.views) == 41
+    assert pieces.wholes.tolist() == [0]
