@@ -23,7 +23,7 @@ from rich.table import Table
 
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.edge.v1 import edge_service_pb2
-from services.local.benchmark import echo, usage
+from services.local.benchmark import echo, ledger, usage
 from services.local.demonstration.rates import CURRENCY_CODE, rates
 from services.local.demonstration.texts import RECEIPT
 from services.local.errors import LocalError
@@ -97,6 +97,8 @@ async def _measure(state: Path, results: Results) -> None:
             await _deliver(results, platform, phones)
         for name, megabytes in usage.memory_megabytes(platform).items():
             results.add(f"memory_{name.replace(' ', '_')}", megabytes, "MB")
+    console.print("\nThe ledger by itself")
+    await ledger.measure(state / "ledger", results.add)
 
 
 async def _echo(identity: Any, concurrency: int) -> float:

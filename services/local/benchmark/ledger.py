@@ -1,9 +1,11 @@
-"""Measures the ledger on a PostgreSQL of its own that waits for the disk: `python -m` this module.
+"""The ledger by itself, on a PostgreSQL of its own that waits for the disk.
 
 Reservations and captures a second in batches of 1, 16 and 256, beside a bare multi-row insert of
 the same rows in the same run (into a table with the same columns and a primary key, and no
-guarantees); then 64 batches at once on one account, and on 64 accounts.
+guarantees); then 64 batches at once on one account, and on 64 accounts; then the audit.
 """
+
+from __future__ import annotations
 
 import asyncio
 import time
@@ -11,9 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
-
-from rich.console import Console
-from rich.table import Table
 
 from services.billing.actions.add_rates import add_rates
 from services.billing.actions.check_ledger import check_ledger
@@ -34,13 +33,16 @@ from services.kit.database import Database
 from services.kit.errors import Refusal
 from services.kit.migrate import migrate
 from services.local.databases import Databases
+from services.local.errors import LocalError
 from services.local.leash import Leash
 from services.local.postgres import Postgres
-from tests.fixtures.state import temporary_state
 
 SECONDS: Final = 3.0
 BATCHES: Final = (1, 16, 256)
 ACCOUNTS: Final = 64
+
+# Takes a figure: its name, value and unit.
+Add = Callable[[str, float, str], None]
 
 BARE: Final = """
 CREATE TABLE bare (LIKE entries INCLUDING IDENTITY, PRIMARY KEY (business_id, entry_id))
@@ -72,6 +74,7 @@ class Bench:
         self.accounts = [new_id() for _ in range(ACCOUNTS)]
 
     async def prepare(self) -> None:
+        """A price, and money on every account."""
         price = Money("USD", 5000)
         await add_rates(self.database, [NewRate(Category.UTILITY, EVERYWHERE, price, None)])
         for account in self.accounts:
@@ -92,10 +95,12 @@ class Bench:
         ]
 
     async def reserve(self, items: Sequence[ReservationItem]) -> None:
+        """Hold the price of each, as a call does."""
         outcomes = await create_reservations(self.database, self.card, items)
         assert not any(isinstance(outcome, Refusal) for outcome in outcomes)
 
     async def insert(self, items: Sequence[ReservationItem]) -> None:
+        """The same rows without any guarantee."""
         async with self.database.transaction("bare") as connection:
             await connection.execute(
                 INSERT,
@@ -109,7 +114,7 @@ class Bench:
             )
 
 
-async def rate_of(
+async def _rate_of(
     work: Callable[[list[ReservationItem]], Awaitable[None]], batches: list[list[ReservationItem]]
 ) -> float:
     """Items a second, one batch after the other, until the time is over or they are used up."""
@@ -124,31 +129,28 @@ async def rate_of(
     return done / (time.perf_counter() - start)
 
 
-async def measure_batches(bench: Bench, table: Table) -> None:
-    """One row for each size of batch."""
+async def _measure_batches(bench: Bench, add: Add) -> None:
+    """Each size of batch, one after the other."""
     for size in BATCHES:
         count = max(40, 60_000 // size) if size > 1 else 6000
-        bare = await rate_of(bench.insert, [bench.items(size) for _ in range(count)])
+        bare = await _rate_of(bench.insert, [bench.items(size) for _ in range(count)])
         batches = [bench.items(size) for _ in range(count)]
         kept = list(batches)
-        reserved = await rate_of(bench.reserve, batches)
+        reserved = await _rate_of(bench.reserve, batches)
         held = kept[: len(kept) - len(batches)]
 
         async def capture(items: list[ReservationItem]) -> None:
             await settle_reservations(bench.database, {item.key for item in items}, ())
 
-        captured = await rate_of(capture, held)
-        table.add_row(
-            str(size),
-            f"{bare:,.0f}",
-            f"{reserved:,.0f}",
-            f"{reserved / bare:.2f}",
-            f"{captured:,.0f}",
-            f"{captured / bare:.2f}",
-        )
+        captured = await _rate_of(capture, held)
+        add(f"ledger_bare_{size}_per_s", bare, "rows/s")
+        add(f"ledger_reserved_{size}_per_s", reserved, "messages/s")
+        add(f"ledger_reserved_{size}_of_bare", reserved / bare, "")
+        add(f"ledger_captured_{size}_per_s", captured, "messages/s")
+        add(f"ledger_captured_{size}_of_bare", captured / bare, "")
 
 
-async def measure_at_once(bench: Bench, accounts: int, size: int = 256) -> float:
+async def _measure_at_once(bench: Bench, accounts: int, size: int = 256) -> float:
     """Items a second with 64 callers at once on so many accounts, coalesced as calls are."""
 
     async def reserve(items: list[ReservationItem]) -> Sequence[Money | Exception]:
@@ -171,32 +173,30 @@ async def measure_at_once(bench: Bench, accounts: int, size: int = 256) -> float
     return done / (time.perf_counter() - start)
 
 
-async def measure(database: Database) -> None:
-    """Print both tables."""
-    console = Console()
+async def _measure(database: Database, add: Add) -> None:
     bench = Bench(database)
     await bench.prepare()
-    table = Table("batch", "bare insert/s", "reserved/s", "of bare", "captured/s", "of bare")
-    await measure_batches(bench, table)
-    console.print(table)
-    for size in (1, 16, 256):
-        one = await measure_at_once(bench, 1, size)
-        many = await measure_at_once(bench, ACCOUNTS, size)
-        console.print(
-            f"64 callers with batches of {size}: {one:,.0f} reserved/s on one account,"
-            f" {many:,.0f} on {ACCOUNTS} accounts ({one / many:.2f})"
-        )
+    await _measure_batches(bench, add)
+    for size in BATCHES:
+        one = await _measure_at_once(bench, 1, size)
+        many = await _measure_at_once(bench, ACCOUNTS, size)
+        add(f"ledger_one_account_{size}_per_s", one, "messages/s")
+        add(f"ledger_64_accounts_{size}_per_s", many, "messages/s")
+        add(f"ledger_one_account_{size}_of_64", one / many, "")
     start = time.perf_counter()
     checked = await check_ledger(database)
     seconds = time.perf_counter() - start
-    entries = sum(sums.entry_count for sums in checked.currencies)
-    console.print(
-        f"CheckLedger: {entries:,} entries in {seconds:.1f} s, faults: {checked.faults or 'none'}"
+    if checked.faults:
+        raise LocalError("the ledger does not hold: " + "; ".join(checked.faults))
+    add(
+        "ledger_audited_per_s",
+        sum(each.entry_count for each in checked.currencies) / seconds,
+        "entries/s",
     )
 
 
-async def run(state: Path) -> None:
-    """Start PostgreSQL, measure, stop it."""
+async def measure(state: Path, add: Add) -> None:
+    """Start PostgreSQL in an empty folder, measure, tell `add`, and erase it all again."""
     with Leash() as leash:
         server = Postgres(state, leash)
         await asyncio.to_thread(server.start)
@@ -210,14 +210,7 @@ async def run(state: Path) -> None:
             await owner.close()
             url = await databases.ensure_guest("hudhud_billing")
             database = await Database.open(url, name="bench", postgres_settings=PLANNED_ONCE)
-            await measure(database)
+            await _measure(database, add)
             await database.close()
         finally:
             server.erase()
-
-
-if __name__ == "__main__":
-    with temporary_state() as folder:
-        import uvloop
-
-        uvloop.run(run(folder))
