@@ -52,7 +52,30 @@ class Expire:
     seconds: int
 
 
-Step: TypeAlias = Reserve | TopUp | Receipts | Expire
+@dataclass(frozen=True)
+class Credit:
+    """SetAccountTerms: up to how much a business may owe."""
+
+    business: Business
+    limit: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """CreateCreditNote, of what charged a message."""
+
+    message: Message
+    amount: int
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The process stops before the step is committed."""
+
+    step: "Reserve | TopUp | Receipts | Credit | Note"
+
+
+Step: TypeAlias = Reserve | TopUp | Receipts | Expire | Credit | Note | Crash
 
 
 @dataclass
@@ -62,7 +85,9 @@ class Held:
     ask: Ask
     price: int
     ends: int
+    on_credit: bool
     state: Literal["open", "capture", "release", "expiry", "late_capture"] = "open"
+    given_back: int = 0
 
 
 @dataclass
@@ -72,6 +97,7 @@ class Ledger:
     now: int = 0
     available: dict[Business, int] = field(default_factory=lambda: {0: 0, 1: 0})
     owed: dict[Business, int] = field(default_factory=lambda: {0: 0, 1: 0})
+    limit: dict[Business, int] = field(default_factory=lambda: {0: 0, 1: 0})
     held: dict[Message, Held] = field(default_factory=dict)
     top_ups: dict[int, tuple[Business, int]] = field(default_factory=dict)
     unsettled: set[tuple[Message, str]] = field(default_factory=set)
@@ -84,6 +110,12 @@ class Ledger:
                 return ledger, [ledger._reserve(ask) for ask in asks]
             case TopUp(business, number, amount):
                 return ledger, [ledger._top_up(business, number, amount)]
+            case Credit(business, limit):
+                return ledger, [ledger._set_limit(business, limit)]
+            case Note(message, amount):
+                return ledger, [ledger._give_back(message, amount)]
+            case Crash():
+                return ledger, ["CRASHED"]
             case Receipts(changes):
                 ledger._settle("capture", {m for c, m in changes if c in ("delivered", "read")})
                 ledger._settle("release", {m for c, m in changes if c in ("refused", "expired")})
@@ -94,14 +126,15 @@ class Ledger:
                         ledger._resolve(held, "expiry")
         return ledger, []
 
-    def sums(self) -> dict[Business, tuple[int, int, int, int]]:
-        """Of each business what is available, reserved, earned and owed."""
+    def sums(self) -> dict[Business, tuple[int, int, int, int, int]]:
+        """Of each business what is available, reserved, earned, owed and given back."""
         return {
             business: (
                 available,
                 self._sum(business, "open"),
                 self._sum(business, "capture") + self._sum(business, "late_capture"),
                 self.owed[business],
+                sum(h.given_back for message, h in self.held.items() if message[0] == business),
             )
             for business, available in self.available.items()
         }
@@ -126,11 +159,36 @@ class Ledger:
         price = PRICES[ask.category] * (2 if ask.country == "QA" else 1)
         if ask.category == "service" and ask.window_open:
             price = 0
-        if price > self.available[business]:
+        on_credit = price > self.available[business]
+        if on_credit and price > self.limit[business] - self.owed[business]:
             return "INSUFFICIENT_CREDIT"
-        self.available[business] -= price
-        self.held[ask.message] = Held(ask, price, self.now + ask.seconds)
+        self.held[ask.message] = Held(ask, price, self.now + ask.seconds, on_credit)
+        self._pay(business, price, on_credit)
         return price
+
+    def _pay(self, business: Business, price: int, on_credit: bool) -> None:
+        if on_credit:
+            self.owed[business] += price
+        else:
+            self.available[business] -= price
+
+    def _set_limit(self, business: Business, limit: int) -> str | int:
+        if business not in self.limit:
+            return "ACCOUNT_NOT_FOUND"
+        self.limit[business] = limit
+        return limit
+
+    def _give_back(self, message: Message, amount: int) -> str | int:
+        business, held = message[0], self.held.get(message)
+        if business not in self.available:
+            return "ACCOUNT_NOT_FOUND"
+        if held is None or not held.state.endswith("capture"):
+            return "ENTRY_NOT_CHARGED"
+        if amount > held.price - held.given_back:
+            return "CREDIT_EXCEEDS_CHARGE"
+        held.given_back += amount
+        self._pay(business, -amount, amount <= self.owed[business])
+        return self.available[business]
 
     def _top_up(self, business: Business, number: int, amount: int) -> str | int:
         if business not in self.available:
@@ -138,7 +196,7 @@ class Ledger:
         if number not in self.top_ups:
             self.top_ups[number] = business, amount
             self.available[business] += amount
-            repaid = min(self.owed[business], self.available[business])
+            repaid = max(0, min(self.owed[business], self.available[business]))
             self.available[business] -= repaid
             self.owed[business] -= repaid
         if self.top_ups[number] != (business, amount):
@@ -160,15 +218,12 @@ class Ledger:
     def _charge_late(self, held: Held) -> None:
         held.state = "late_capture"
         business = held.ask.message[0]
-        if held.price <= self.available[business]:
-            self.available[business] -= held.price
-        else:
-            self.owed[business] += held.price
+        self._pay(business, held.price, held.price > self.available[business])
 
     def _resolve(self, held: Held, state: Literal["capture", "release", "expiry"]) -> None:
         held.state = state
         if state != "capture":
-            self.available[held.ask.message[0]] += held.price
+            self._pay(held.ask.message[0], -held.price, held.on_credit)
 
     def _sum(self, business: Business, state: str) -> int:
         return sum(

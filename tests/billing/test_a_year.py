@@ -130,7 +130,7 @@ async def test_a_year_costs_what_arithmetic_says(fresh_house: House, zone: str) 
             UUID(business.business_id),
         )
     counted = {month: count for (month, what), count in used.items() if what == "utility"}
-    assert dict(months) == counted
+    assert {row[0]: row[1] for row in months} == counted
 
 
 async def export_at(house: House, at: datetime) -> str:

@@ -8,9 +8,11 @@ import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 from uuid import UUID, uuid5
 
 import pytest
@@ -19,13 +21,17 @@ from hypothesis import strategies as st
 
 from hudhud.clearance.v1 import clearance_pb2
 from services.billing.actions.create_account import create_account
+from services.billing.actions.create_credit_note import create_credit_note
 from services.billing.actions.create_reservations import create_reservations
+from services.billing.actions.set_account_terms import set_account_terms
 from services.billing.actions.top_up_account import top_up_account
+from services.billing.domain.corrections import CreditNote
 from services.billing.domain.money import Money
 from services.billing.domain.pricing import Shipment
 from services.billing.domain.rate_card import RateCard
 from services.billing.domain.rates import Category
 from services.billing.domain.reservations import MessageKey, ReservationItem
+from services.billing.domain.terms import Terms
 from services.billing.domain.top_ups import TopUp as MoneyIn
 from services.billing.message_events import MessageEvents
 from services.billing.settlement import expire_reservations
@@ -37,9 +43,12 @@ from tests.billing.house import House, running_billing
 from tests.billing.ledger_model import (
     PRICES,
     Ask,
+    Crash,
+    Credit,
     Expire,
     Ledger,
     Message,
+    Note,
     Receipts,
     Reserve,
     Step,
@@ -68,9 +77,13 @@ top_ups = st.builds(
 )
 receipts = st.builds(Receipts, st.lists(changes, min_size=1, max_size=6).map(tuple))
 expiries = st.builds(Expire, seconds=st.sampled_from([0, 3, 12]))
-pairs = st.tuples(*[st.one_of(reserves, top_ups, receipts, expiries)] * 2)
+limits = st.builds(Credit, business=businesses, limit=st.sampled_from([0, 10, 30]))
+notes = st.builds(Note, message=messages, amount=st.sampled_from([1, 2, 5, 20]))
+steps: list[st.SearchStrategy[Any]] = [reserves, top_ups, receipts, limits, notes]
+crashes = st.builds(Crash, st.one_of(steps))
+pairs = st.tuples(*[st.one_of([*steps, expiries])] * 2)
 histories = st.lists(
-    st.one_of(reserves, reserves, top_ups, receipts, receipts, expiries, pairs),
+    st.one_of([*steps, reserves, receipts, notes, expiries, crashes, pairs]),
     min_size=6,
     max_size=30,
 )
@@ -126,6 +139,10 @@ def state_of(ledger: Ledger) -> dict[str, Any]:
     }
 
 
+class Crashed(Exception):
+    """The process is gone."""
+
+
 @dataclass
 class Road:
     """The real ledger, with businesses of its own for one history."""
@@ -166,6 +183,12 @@ class Road:
                 except Refusal as refusal:
                     return [refusal.reason.name]
                 return [account.available.amount_micros]
+            case Credit(business, limit):
+                return [await self._set_limit(business, limit)]
+            case Note(message, amount):
+                return [await self._give_back(message, amount)]
+            case Crash(crashing):
+                return [await self._crash(crashing)]
             case Receipts(changes):
                 await MessageEvents(self.database).handle(
                     [
@@ -180,6 +203,44 @@ class Road:
                 while await expire_reservations(self.database, 3) == 3:
                     pass
         return []
+
+    async def _set_limit(self, business: int, limit: int) -> str | int:
+        try:
+            account = await set_account_terms(
+                self.database, self.ids[business], lambda _: Terms(credit_limit_micros=limit)
+            )
+        except Refusal as refusal:
+            return refusal.reason.name
+        return account.terms.credit_limit_micros
+
+    async def _give_back(self, message: Message, amount: int) -> str | int:
+        key = self._key(message)
+        async with self.database.connection("find") as connection:
+            entry_id = await connection.fetchval(
+                "SELECT entry_id FROM entries WHERE business_id = $1 AND reference_id = $2"
+                " AND type IN ('capture', 'late_capture')",
+                *key,
+            )
+        note = CreditNote(
+            new_id(), key.business_id, entry_id or 0, Money(CURRENCY, amount), "a test"
+        )
+        try:
+            account = await create_credit_note(self.database, note)
+        except Refusal as refusal:
+            return refusal.reason.name
+        return account.available.amount_micros
+
+    async def _crash(self, step: Step) -> str:
+        """Take a step of which the last moment before the commit is also the process's."""
+
+        async def run(label: str, function: Any) -> Any:
+            async with self.database.transaction(label) as connection:
+                await function(connection)
+                raise Crashed
+
+        with mock.patch.object(self.database, "run", run), suppress(Crashed):
+            await self.take(step)
+        return "CRASHED"
 
     async def take_at_once(self, ledger: Ledger, one: Step, other: Step) -> Ledger:
         """Take both together; the ledger must come to what one of the two orders comes to."""
@@ -209,7 +270,8 @@ class Road:
             )
             entries = await connection.fetch(
                 "SELECT business_id, reference_id, type::text FROM entries"
-                " WHERE business_id = ANY ($1) AND type NOT IN ('top_up', 'repayment')"
+                " WHERE business_id = ANY ($1) AND type IN"
+                " ('reservation', 'capture', 'release', 'expiry', 'late_capture')"
                 " ORDER BY entry_id",
                 self.ids,
             )
@@ -234,6 +296,7 @@ class Road:
                         for account in ("available", "reserved", "revenue")
                     ),
                     -sums[self.ids[business], "receivable"],
+                    -sums[self.ids[business], "adjustments"],
                 )
                 for business in (0, 1)
             },

@@ -123,5 +123,5 @@ def _at(known: list[tuple[datetime, Ledger]], moment: datetime) -> Ledger:
 
 
 def _balance(ledger: Ledger, business: int) -> Balance:
-    available, reserved, _, owed = ledger.sums()[business]
+    available, reserved, _, owed, _ = ledger.sums()[business]
     return Balance(available, reserved, -owed)
