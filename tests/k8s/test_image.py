@@ -1,0 +1,97 @@
+"""The Dockerfile: what it copies is there and allowed, who runs, and what it is made of."""
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+import pytest
+
+from services.cluster import bill_of_materials
+from services.cluster.bill_of_materials import bill, locked_hashes
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = ROOT / "requirements" / "service.lock"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """Each instruction of the Dockerfile, with its continued lines joined."""
+    lines = [
+        line
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if not line.lstrip().startswith("#")
+    ]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    found = [line.partition(" ") for line in joined.splitlines() if line.strip()]
+    return [(word, rest.strip()) for word, _, rest in found]
+
+
+def last_stage() -> list[tuple[str, str]]:
+    everything = instructions()
+    start = max(number for number, (word, _) in enumerate(everything) if word == "FROM")
+    return everything[start:]
+
+
+def test_the_base_is_an_argument_and_has_a_version() -> None:
+    assert [rest for word, rest in instructions() if word == "FROM"] == [
+        "${BASE_IMAGE} AS packages",
+        "${BASE_IMAGE}",
+    ]
+    (default,) = [rest for word, rest in instructions() if rest.startswith("BASE_IMAGE=")]
+    assert re.search(r":3\.\d+-", default)
+    # make image says the same.
+    assert default in (ROOT / "Makefile").read_text().replace(" ?= ", "=")
+
+
+def test_packages_come_from_the_lock_file_with_hashes_and_as_wheels() -> None:
+    (install,) = [rest for word, rest in instructions() if " install " in rest and "pip" in rest]
+    assert "--require-hashes" in install
+    assert "--only-binary :all:" in install
+    assert "requirements/service.lock" in install
+
+
+def test_it_runs_as_nobody_in_particular() -> None:
+    users = [rest for word, rest in last_stage() if word == "USER"]
+    assert users == ["10001:10001"]
+    assert ("ENTRYPOINT", '["python", "-m"]') in last_stage()
+
+
+def test_nothing_is_installed_in_the_last_stage() -> None:
+    runs = " ".join(rest for word, rest in last_stage() if word == "RUN")
+    assert not re.search(r"apt-get|pip |gcc|curl|wget", runs)
+
+
+def test_what_is_copied_is_let_through_and_keys_are_not() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    let_through = {line[1:] for line in ignored if line.startswith("!")}
+    copied = {
+        rest.split()[0]
+        for word, rest in instructions()
+        if word == "COPY" and not rest.startswith("--from")
+    }
+    assert copied | {"requirements/service.lock"} == let_through
+    assert [name for name in let_through if ".state" in name] == [".state/keys/model_release.pub"]
+
+
+def test_the_bill_names_every_package_with_its_hashes() -> None:
+    lock = LOCK.read_text()
+    hashes = locked_hashes(lock)
+    assert len(hashes) == len(re.findall(r"^\S+==", lock, re.MULTILINE))
+    assert all(hashes.values())
+    # Here more is installed than an image has, and only what is locked may be in one.
+    with pytest.raises(SystemExit, match="installed and not locked"):
+        bill(lock)
+
+
+def test_the_bill_is_made_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = {name for name, _ in locked_hashes(LOCK.read_text())}
+    installed = [
+        each
+        for each in importlib.metadata.distributions()
+        if re.sub(r"[-_.]+", "-", each.name).lower() in locked
+    ]
+    monkeypatch.setattr(bill_of_materials, "distributions", lambda: installed)
+    components = {each["name"]: each for each in bill(LOCK.read_text())["components"]}
+    assert components["asyncpg"]["purl"].startswith("pkg:pypi/asyncpg@")
+    assert len(components["asyncpg"]["properties"]) > 1
+    assert locked - components.keys() <= {"colorama", "tzdata"}  # other systems need those
