@@ -12,31 +12,23 @@ import pytest
 
 from services.cluster import deploy
 from services.cluster.progress import progress_of, troubles
-from tests.k8s.rendered import KUBECTL
+from tests.k8s.rendered import FOLDERS, text_of
 
-STAND_IN = f"""#!{sys.executable}
-import json, os, pathlib, sys
-folder = pathlib.Path(os.environ["STAND_IN"])
-with (folder / "calls").open("a") as calls:
-    print(json.dumps(sys.argv[1:]), file=calls)
-match sys.argv[1]:
-    case "kustomize":
-        os.execv({str(KUBECTL)!r}, ["kubectl", *sys.argv[1:]])
-    case "get":
-        answers = sorted(folder.glob(f"{{sys.argv[2]}}.*"))
-        print(answers[0].read_text())
-        if len(answers) > 1:
-            answers[0].unlink()
-    case "apply" | "delete":
-        if "--filename=-" in sys.argv:
-            with (folder / sys.argv[1]).open("a") as given:
-                given.write(sys.stdin.read())
-        if (folder / "refuse").exists():
-            sys.exit((folder / "refuse").read_text())
-    case "config":
-        print("a-cluster")
-    case "logs":
-        print("the demonstration's log")
+STAND_IN = """#!/bin/sh
+verb=$1
+echo "$*" >> "$STAND_IN/calls"
+case $verb in
+kustomize) cat "$STAND_IN/rendered/$(basename "$2")" ;;
+get)
+    set -- "$STAND_IN/$2".*
+    cat "$1"
+    [ $# -eq 1 ] || rm "$1" ;;
+apply | delete)
+    case "$*" in *--filename=-*) cat >> "$STAND_IN/$verb" ;; esac
+    [ ! -e "$STAND_IN/refuse" ] || { cat "$STAND_IN/refuse" >&2; exit 1; } ;;
+config) echo a-cluster ;;
+logs) echo "the demonstration's log" ;;
+esac
 """
 
 Workload = dict[str, Any]
@@ -85,8 +77,7 @@ class Cluster:
 
     @property
     def calls(self) -> list[str]:
-        lines = (self._folder / "calls").read_text().splitlines()
-        return [" ".join(json.loads(line)) for line in lines]
+        return (self._folder / "calls").read_text().splitlines()
 
     def given(self, verb: str) -> str:
         return (self._folder / verb).read_text()
@@ -98,6 +89,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     programs.mkdir()
     (programs / "kubectl").write_text(STAND_IN)
     (programs / "kubectl").chmod(0o755)
+    rendered = tmp_path / "rendered"
+    rendered.mkdir()
+    for folder in FOLDERS:
+        (rendered / Path(folder).name).write_text(text_of(folder))
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("STAND_IN", str(tmp_path))
     monkeypatch.setattr(deploy, "POLL_SECONDS", 0.0)
