@@ -74,6 +74,61 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         "The days are none of the calendar, or no period.",
         "Name the first and the last day as 2026-10-01, not more than 366 days apart.",
     )
+    ISSUER_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "Nobody issues invoices under this code.",
+        "An operator says who with SetIssuer.",
+    )
+    TAXES_DIFFER = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Other taxes were set for this issuer, country and day.",
+        "Set them from another day on.",
+    )
+    TAXES_MISSING = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "Nobody said which taxes the issuer adds for the buyer's country in this month.",
+        "An operator says so with SetTaxes, also if there are none.",
+    )
+    BILLING_PROFILE_MISSING = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The business has not said to whom its invoices are issued.",
+        "Set the legal name, address and tax id with SetBillingProfile.",
+    )
+    MONTH_NOT_OVER = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The month has not been over for an hour yet, in the business's time zone.",
+        "Issue the invoice later.",
+    )
+    MONTH_CLOSED = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The month is closed: another issuer invoiced it, or a later month is.",
+        "What an invoice has wrong is corrected with CorrectInvoice.",
+    )
+    EARLIER_MONTH_OPEN = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "An earlier month with charges has no invoice yet.",
+        "Issue invoices in the order of their months.",
+    )
+    NOTHING_TO_INVOICE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "Nothing was charged in the month.",
+        "Leave the month out.",
+    )
+    NOTHING_TO_CREDIT = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The ledger has given nothing back of this invoice that stands on no document yet.",
+        "Book the correction in the ledger first.",
+    )
+    CREDIT_NOTE_ID_REUSED = Reason(
+        StatusCode.ALREADY_EXISTS,
+        "Another credit note or invoice was issued under this id.",
+        "Mint a new UUID for a new credit note.",
+    )
+    INVOICE_NOT_FOUND = Reason(
+        StatusCode.NOT_FOUND,
+        "The business has no invoice or credit note of this number.",
+        "Take a number from ListInvoices.",
+    )
     MARKET_UNKNOWN = Reason(
         StatusCode.INVALID_ARGUMENT,
         "The market is neither a country nor a region of the market table.",
@@ -232,6 +287,11 @@ def time_zone_unknown() -> Refusal:
     return rules.refusal(
         [Violation("time_zone", "is no time zone of the IANA database, such as Asia/Damascus")]
     )
+
+
+def invoice_refused(reason: Reason, **metadata: str) -> Refusal:
+    """The refusal of something about invoices."""
+    return Refusal(reason, metadata=metadata)
 
 
 def period_invalid(message: str) -> Refusal:

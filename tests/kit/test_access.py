@@ -21,6 +21,7 @@ SERVICES = (
     identity_service_pb2,
     policy_service_pb2,
     billing_service_pb2,
+    statement_service_pb2,
     messaging_service_pb2,
     edge_service_pb2,
 )

@@ -23,7 +23,7 @@ class Period:
     @classmethod
     def parse(cls, first: str, last: str, time_zone: str) -> Self:
         """A period from days such as 2026-10-01. Raises ValueError, whose text is for people."""
-        period = cls(_day(first), _day(last), time_zone)
+        period = cls(parse_day(first), parse_day(last), time_zone)
         if period.last < period.first:
             raise ValueError(f"{last} is before {first}")
         if (period.last - period.first).days >= DAYS_MAX:
@@ -35,7 +35,7 @@ class Period:
     @classmethod
     def month(cls, text: str, time_zone: str) -> Self:
         """A calendar month such as 2026-10. Raises ValueError, whose text is for people."""
-        first = _day(f"{text}-01")
+        first = parse_day(f"{text}-01")
         if not date.min < first < date(9999, 12, 1):
             raise ValueError("the calendar ends there")
         return cls(first, month_of(first + timedelta(days=31)) - timedelta(days=1), time_zone)
@@ -69,7 +69,8 @@ def _begins(day: date, time_zone: str) -> datetime:
     return datetime.combine(day, time(), zone(time_zone)).astimezone(UTC)
 
 
-def _day(text: str) -> date:
+def parse_day(text: str) -> date:
+    """A day such as 2026-10-01. Raises ValueError, whose text is for people."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,0 +1,1 @@
+"""Files that billing writes for people and for their programs: invoices and cost exports."""
