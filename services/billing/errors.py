@@ -119,11 +119,6 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         "The ledger has given nothing back of this invoice that stands on no document yet.",
         "Book the correction in the ledger first.",
     )
-    CREDIT_NOTE_ID_REUSED = Reason(
-        StatusCode.ALREADY_EXISTS,
-        "Another credit note or invoice was issued under this id.",
-        "Mint a new UUID for a new credit note.",
-    )
     INVOICE_NOT_FOUND = Reason(
         StatusCode.NOT_FOUND,
         "The business has no invoice or credit note of this number.",
@@ -156,7 +151,7 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
     )
     CREDIT_NOTE_ID_REUSED = Reason(
         StatusCode.ALREADY_EXISTS,
-        "Another credit note was booked under this id.",
+        "Another credit note, or an invoice, has this id.",
         "Mint a new UUID for a new credit note.",
     )
     RERATING_NOT_FOUND = Reason(
@@ -287,16 +282,6 @@ def time_zone_unknown() -> Refusal:
     return rules.refusal(
         [Violation("time_zone", "is no time zone of the IANA database, such as Asia/Damascus")]
     )
-
-
-def invoice_refused(reason: Reason, **metadata: str) -> Refusal:
-    """The refusal of something about invoices."""
-    return Refusal(reason, metadata=metadata)
-
-
-def period_invalid(message: str) -> Refusal:
-    """The refusal of days; `message` says what is wrong with them."""
-    return Refusal(BillingReasons.PERIOD_INVALID, f"{message[0].upper()}{message[1:]}.")
 
 
 def entry_not_chargeable(entry_id: int) -> Refusal:

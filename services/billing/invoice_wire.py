@@ -17,7 +17,7 @@ from services.billing.domain.invoices import (
 )
 from services.billing.domain.money import Money
 from services.billing.domain.periods import parse_day
-from services.billing.errors import period_invalid
+from services.billing.statement_errors import period_invalid
 from services.billing.statement_wire import movement_key
 from services.billing.wire import money
 from services.kit import rules

@@ -10,18 +10,16 @@ from hudhud.billing.v1 import statement_service_pb2 as pb
 from services.billing import invoice_wire
 from services.billing import statement_wire as wire
 from services.billing.actions.correct_invoice import correct_invoice
+from services.billing.actions.get_billing_profile import get_billing_profile
 from services.billing.actions.get_invoice import get_invoice
 from services.billing.actions.get_statement import get_statement
 from services.billing.actions.get_usage import get_usage
 from services.billing.actions.issue_invoice import issue_invoice
 from services.billing.actions.list_invoices import list_invoices
 from services.billing.actions.render_invoice import render_invoice
-from services.billing.actions.set_parties import (
-    get_billing_profile,
-    set_billing_profile,
-    set_issuer,
-    set_taxes,
-)
+from services.billing.actions.set_billing_profile import set_billing_profile
+from services.billing.actions.set_issuer import set_issuer
+from services.billing.actions.set_taxes import set_taxes
 from services.kit.access import current_caller
 from services.kit.database import Database
 

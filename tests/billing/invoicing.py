@@ -4,8 +4,11 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+from hudhud.billing.v1 import billing_service_pb2 as billing_pb
+from hudhud.billing.v1 import correction_service_pb2 as correction_pb
 from hudhud.billing.v1 import invoice_pb2
 from hudhud.billing.v1 import statement_service_pb2 as pb
+from services.kit.clock import new_id
 from tests.billing.house import House
 from tests.billing.parties import Business
 from tests.billing.periods import first_of_next_month, go_to, open_business_in
@@ -80,19 +83,20 @@ async def issue(business: Business, first_day: date, /, **change: Any) -> invoic
 
 async def give_back(business: Business, message_id: str, micros: int) -> None:
     """The ledger gives back a part of what a message was charged."""
-    async with business.house.database.transaction("test") as connection:
-        await connection.execute(
-            """
-            INSERT INTO entries
-                (business_id, type, from_account, to_account, amount_micros, currency_code,
-                 reference_id, category, create_time, corrects_entry_id)
-            SELECT business_id, 'credit_note', 'adjustments', 'available', $3, currency_code,
-                gen_random_uuid(), category, $4, entry_id
-            FROM entries
-            WHERE business_id = $1 AND reference_id = $2 AND type = 'capture'
-            """,
-            UUID(business.business_id),
-            UUID(message_id),
-            micros,
-            business.house.clock.now(),
+    request = billing_pb.ListEntriesRequest(
+        business_id=business.business_id, reference_id=message_id
+    )
+    [capture] = [
+        entry
+        for entry in (await business.operator.ListEntries(request)).entries
+        if entry.type == entry.TYPE_CAPTURE
+    ]
+    await business.operator.CreateCreditNote(
+        correction_pb.CreateCreditNoteRequest(
+            credit_note_id=str(new_id()),
+            business_id=business.business_id,
+            entry_id=capture.entry_id,
+            amount=business.money(micros),
+            reason="tested",
         )
+    )

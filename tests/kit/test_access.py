@@ -3,11 +3,15 @@
 import pytest
 from google.protobuf import descriptor_pool
 
-from hudhud.billing.v1 import billing_service_pb2
+from hudhud.billing.v1 import (
+    billing_service_pb2,
+    correction_service_pb2,
+    statement_service_pb2,
+)
 from hudhud.edge.v1 import edge_service_pb2
 from hudhud.identity.v1 import identity_service_pb2
 from hudhud.messaging.v1 import messaging_service_pb2
-from hudhud.policy.v1 import policy_service_pb2
+from hudhud.policy.v1 import label_service_pb2, model_service_pb2, policy_service_pb2
 from services.kit.access import ANYONE, AccessList, Caller, CallerKind, parse_rule
 from services.kit.clock import new_id
 from services.kit.errors import CommonReasons, Refusal
@@ -20,7 +24,10 @@ EVERYBODY = (EDGE, BUSINESS, DEVICE, OPERATOR, ANYONE)
 SERVICES = (
     identity_service_pb2,
     policy_service_pb2,
+    model_service_pb2,
+    label_service_pb2,
     billing_service_pb2,
+    correction_service_pb2,
     statement_service_pb2,
     messaging_service_pb2,
     edge_service_pb2,

@@ -9,7 +9,8 @@ from services.billing.actions.book_tax import book_tax
 from services.billing.actions.get_invoice import invoice_of
 from services.billing.domain.invoices import Invoice, InvoiceKind, lines_of, taxes_given_back
 from services.billing.domain.terms import zone
-from services.billing.errors import BillingReasons, account_not_found, invoice_refused
+from services.billing.errors import BillingReasons, account_not_found
+from services.billing.statement_errors import invoice_refused
 from services.billing.store import accounts, invoices, invoicing, parties
 from services.kit.database import Connection, Database
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from services.billing.domain.invoices import Invoice, parse_number
-from services.billing.errors import BillingReasons, invoice_refused
+from services.billing.errors import BillingReasons
+from services.billing.statement_errors import invoice_refused
 from services.billing.store import invoices
 from services.kit.database import Connection, Database
 

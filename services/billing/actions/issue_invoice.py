@@ -21,8 +21,8 @@ from services.billing.domain.invoices import (
 from services.billing.domain.ledger import Account
 from services.billing.domain.periods import Period
 from services.billing.domain.terms import zone
-from services.billing.errors import BillingReasons, account_not_found, invoice_refused
-from services.billing.errors import period_invalid as month_invalid
+from services.billing.errors import BillingReasons, account_not_found
+from services.billing.statement_errors import invoice_refused, period_invalid
 from services.billing.store import accounts, invoices, invoicing, parties
 from services.kit.database import Connection, Database
 
@@ -44,7 +44,7 @@ async def issue_invoice(
         try:
             period = Period.month(month, account.time_zone)
         except ValueError as error:
-            raise month_invalid(str(error)) from None
+            raise period_invalid(str(error)) from None
         invoice_id = invoice_id_of(business_id, period.first)
         if issued := await invoices.get_invoice(connection, invoice_id):
             return _issued_before(issued, issuer_code)

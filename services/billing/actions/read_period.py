@@ -6,7 +6,8 @@ from uuid import UUID
 
 from services.billing.domain.ledger import Account
 from services.billing.domain.periods import Period
-from services.billing.errors import account_not_found, period_invalid
+from services.billing.errors import account_not_found
+from services.billing.statement_errors import period_invalid
 from services.billing.store import accounts
 from services.kit.database import Connection
 
