@@ -6,14 +6,14 @@ call, 3 when some lines of a file could not be used.
 
 import hashlib
 import json
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -31,31 +31,28 @@ from ml.command import (
     key_option,
     model_option,
     output,
-    progress_bar,
     refusals_told,
     rows_of,
+    steps_told,
 )
 from ml.data import BadLine, Row, read_rows
 from ml.data.cli import data as data_commands
 from ml.data.cli import learned_from, store_option
 from ml.data.store import Store
-from ml.evaluate import BATCH, Asked, judge_all, measure
+from ml.evaluate import BATCH
+from ml.evaluation.cli import UNSEEN, attack, compare, evaluate
+from ml.evaluation.release_cli import release
 from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
 from ml.labelling.cli import label
-from ml.places import MANIFEST_FILE
 from ml.release import (
-    MODEL_FILE,
-    Manifest,
-    read_verified_manifest,
     stale,
     write_release,
 )
 from ml.thresholds import Thresholds
 
 WORK = Path("build/training")
-UNSEEN = "Stopped as a direct message, in sections and sources it had not seen"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,10 +60,8 @@ def main() -> None:
     """Train, ask, measure and release the classifier that keeps promotion out."""
 
 
-main.add_command(data_commands)
-main.add_command(label)
-for fleet_command in FLEET_COMMANDS:
-    main.add_command(fleet_command)
+for command in (data_commands, evaluate, compare, attack, release, label, *FLEET_COMMANDS):
+    main.add_command(command)
 
 
 @main.command()
@@ -106,11 +101,8 @@ def train(
         return
     rows, bad = rows_of(data)
     rows += learned_from(Store(store))
-    with progress_bar() as bar:
-        task = bar.add_task("training", total=None)
-        training = run(recipe, rows, digests, lambda what, done, steps: bar.update(
-            task, description=what, completed=done, total=steps
-        ), Checkpoints(work))  # fmt: skip
+    with steps_told() as progress:
+        training = run(recipe, rows, digests, progress, Checkpoints(work))
     manifest = write_release(out, training.models, {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "languages": list(training.languages),
@@ -119,28 +111,31 @@ def train(
         "unseen": training.unseen.as_data(),
         "card": show.card(training.described),
     }, key)  # fmt: skip
-    errors.print(show.metrics(_unseen(manifest, "language"), UNSEEN))
+    errors.print(show.metrics([share.as_data() for share in manifest.unseen.by_language], UNSEEN))
     errors.print(f"Model {manifest.version} is in {out}, signed with {signing_key}.")
     sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
 
 @main.command()
 @click.argument("file", type=existing)
-@click.option("--out", type=any_path, help="Where to write; standard output if not given.")
+@click.option("--out", type=any_path,
+              help="Where to write, once all is judged; standard output if not given.")  # fmt: skip
 @model_option
 @key_option
 @refusals_told
 def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
-    """Judge every message of FILE (JSON Lines with `text`, and `id`), one line out for each."""
+    """Judge every message of FILE (JSON Lines with `text`, and `id`), one line out for each.
+
+    A line holds `id`, the probabilities of the four classes, `language`, `abstention`, and
+    `decision`: what policy would do with it as a direct utility message to somebody who gave no
+    consent.
+    """
     classifier = Classifier.load(folder, read_public_key(public_key))
     decisions: Counter[str] = Counter()
     unusable = 0
-    with (
-        progress_bar() as bar,
-        click.open_file(str(out) if out else "-", "w", encoding="utf-8") as sink,
-    ):
-        task = bar.add_task("judging", total=None)
-        for batch in _batches(read_rows(file)):
+    with steps_told() as progress, _whole_or_not(out) as sink:
+        for done, batch in enumerate(_batches(read_rows(file))):
+            progress("judging", done * BATCH, None)
             rows = [row for row in batch if isinstance(row, Row)]
             unusable += bad_lines_told(file, batch)
             for row, judgement in zip(
@@ -149,45 +144,9 @@ def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
                 scored = _scored(row.id, judgement, classifier.thresholds)
                 decisions[scored["decision"]] += 1
                 print(json.dumps(scored, ensure_ascii=False), file=sink)
-            bar.advance(task, len(batch))
     told = ", ".join(f"{count:,} {decision}" for decision, count in decisions.most_common())
     errors.print(f"{told or 'Nothing to judge'}; {unusable:,} lines could not be used.")
     sys.exit(SOME_LINES_UNUSABLE if unusable else 0)
-
-
-@main.command()
-@click.argument("files", nargs=-1, type=existing)
-@click.option(
-    "--by", type=click.Choice(["language", "source"]), default="language", show_default=True
-)
-@json_option
-@model_option
-@key_option
-@refusals_told
-def evaluate(
-    files: tuple[Path, ...], by: str, as_json: bool, folder: Path, public_key: Path
-) -> None:
-    """Measure the model on labelled FILES; without any, show what training measured.
-
-    The share stopped of each label, at the model's thresholds, with its 95% interval: as a direct
-    message to somebody who gave no consent.
-    """
-    key = read_public_key(public_key)
-    bad = 0
-    if files:
-        classifier = Classifier.load(folder, key)
-        rows, bad = rows_of(files)
-        judged = judge_all(classifier, [Asked.of_row(row) for row in rows if row.label])
-        measured = [share.as_data() for share in measure(judged, classifier.thresholds, by)]
-        title = f"Stopped as a direct message, {len(judged):,} messages"
-    else:
-        measured = _unseen(read_verified_manifest(folder, key), by)
-        title = UNSEEN
-    if as_json:
-        print(json.dumps(measured, ensure_ascii=False))
-    else:
-        output.print(show.metrics(measured, title))
-    sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
 
 @main.command()
@@ -208,40 +167,28 @@ def explain(text: str, as_json: bool, folder: Path, public_key: Path) -> None:
         output.print(show.explanation(text, explanation, classifier.thresholds))
 
 
-@main.command()
-@click.option("--to", "target", type=any_path, required=True, help="Folder to keep releases in.")
-@model_option
-@key_option
-@refusals_told
-def release(target: Path, folder: Path, public_key: Path) -> None:
-    """Verify the trained model, check it against the limits, and copy it to a folder of releases.
-
-    Refused where it stops 1% or more of innocent messages of a language in unseen patterns.
-    """
-    manifest = Classifier.load(folder, read_public_key(public_key)).manifest
-    over = [row for row in _unseen(manifest, "language") if show.too_much(row)]
-    if over:
-        errors.print(show.metrics(over, "Refused: it stops too much of these"))
-        sys.exit(1)
-    kept = target / manifest.version
-    kept.mkdir(parents=True, exist_ok=True)
-    for name in (MODEL_FILE, MANIFEST_FILE):
-        shutil.copyfile(folder / name, kept / name)
-    output.print(manifest.card, f"Model {manifest.version} is released in {kept}.", sep="\n\n")
-
-
-def _unseen(manifest: Manifest, by: str) -> list[dict[str, Any]]:
-    shares = manifest.unseen.by_language if by == "language" else manifest.unseen.by_source
-    return [share.as_data() for share in shares]
-
-
 def _scored(id_: str, judgement: Judgement, thresholds: Thresholds) -> dict[str, Any]:
     """What a machine reads: the probabilities, and what policy would do with a direct message."""
-    decision = "block" if thresholds.blocks_direct(judgement) else "allow"
     probabilities = {label: round(getattr(judgement, label), 6)
                      for label in ("promotional", "scam", "transactional", "personal")}  # fmt: skip
     return {"id": id_, **probabilities, "language": judgement.language,
-            "abstention": judgement.abstention, "decision": decision}  # fmt: skip
+            "abstention": judgement.abstention,
+            "decision": thresholds.decision(judgement)}  # fmt: skip
+
+
+@contextmanager
+def _whole_or_not(out: Path | None) -> Iterator[TextIO]:
+    """A file that is there only once all of it was written; or standard output."""
+    if out is None:
+        yield sys.stdout
+        return
+    draft = out.with_name(f".{out.name}.draft")
+    try:
+        with draft.open("w", encoding="utf-8") as sink:
+            yield sink
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _batches(lines: Iterable[Row | BadLine]) -> Iterator[list[Row | BadLine]]:

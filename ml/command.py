@@ -1,7 +1,8 @@
 """What the commands of `hudhud-ml` share: options, consoles, progress, how refusals are told."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,19 @@ errors = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
 
 
-def _key_of_folder(context: click.Context, _: click.Parameter, given: Path | None) -> Path:
-    """The released model has a key of its own; any other was signed with the one of this place."""
-    if given is not None:
-        return given
-    released = Path(context.params["folder"]).resolve() == RELEASED.model
-    return (RELEASED if released else TRAINED_HERE).public_key
+def key_of(parameter: str) -> Callable[[click.Context, click.Parameter, Path | None], Path]:
+    """The key of the folder that another parameter names, where none is given.
+
+    The released model has a key of its own; any other was signed with the one of this place.
+    """
+
+    def key(context: click.Context, _: click.Parameter, given: Path | None) -> Path:
+        if given is not None:
+            return given
+        released = Path(context.params[parameter]).resolve() == RELEASED.model
+        return (RELEASED if released else TRAINED_HERE).public_key
+
+    return key
 
 
 existing = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,7 +46,7 @@ model_option = click.option("--model", "folder", type=any_path, is_eager=True,
                             default=lambda: model_in_use().model,
                             help="Folder of the model; if not given, the one trained here, or else "
                                  "the released one.")  # fmt: skip
-key_option = click.option("--public-key", type=any_path, callback=_key_of_folder,
+key_option = click.option("--public-key", type=any_path, callback=key_of("folder"),
                           help="PEM of the key that releases are signed with.")  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
@@ -82,3 +90,11 @@ def progress_bar() -> Progress:
     """A bar on standard error, and nothing where that is no terminal."""
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}")
     return Progress(*columns, TimeElapsedColumn(), console=errors, transient=True)
+
+
+@contextmanager
+def steps_told() -> Iterator[Callable[[str, int, int | None], None]]:
+    """One bar that changes its name: what is being done, how many steps are done, of how many."""
+    with progress_bar() as bar:
+        task = bar.add_task("beginning", total=None)
+        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)

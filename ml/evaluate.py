@@ -4,7 +4,7 @@ Every share stands with its 95% interval (Wilson 1927), which is honest for smal
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # whoever only reads figures need not load scikit-learn
     from ml.judge import Judge
 
 BATCH = 256
+Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 LABEL_ORDER = ("transactional", "personal", "unknown_ham", "promotional", "scam", "other_spam")
 
 
@@ -64,10 +65,17 @@ class Share:
         return asdict(self)
 
 
-def judge_all(judge: "Judge", asked: Sequence[Asked]) -> list[Judged]:
+def in_silence(_what: str, _done: int, _of: int) -> None:
+    """Progress that nobody follows."""
+
+
+def judge_all(
+    judge: "Judge", asked: Sequence[Asked], progress: Progress = in_silence
+) -> list[Judged]:
     """Judges every message, in batches."""
     judged = []
     for start in range(0, len(asked), BATCH):
+        progress("judging", start, len(asked))
         batch = asked[start : start + BATCH]
         for item, judgement in zip(batch, judge.judge([item.text for item in batch]), strict=True):
             judged.append(Judged(item.language, item.label, item.source, judgement))
@@ -87,11 +95,10 @@ def measure(judged: Sequence[Judged], thresholds: Thresholds, by: str) -> list[S
     ]
 
 
-def interval(stopped: int, count: int) -> tuple[float, float]:
-    """The 95% interval of a share."""
+def interval(stopped: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The interval of a share: of 95%, or as wide as `z` standard deviations make it."""
     if count == 0:
         return 0.0, 1.0
-    z = 1.96
     share = stopped / count
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z * sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)

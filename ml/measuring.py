@@ -1,25 +1,25 @@
 """Measures a model whole on labelled messages: what `hudhud-ml evaluate` and a release rest on."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from random import Random
 
 from ml.attacks import DISGUISES, Friendly
 from ml.corpus.expand import Shares, expand
-from ml.evaluate import BATCH, Asked, interval, judge_all
+from ml.evaluate import BATCH, Asked, Progress, in_silence, interval, judge_all
 from ml.explaining import named_rightly
 from ml.judge import Judge
 from ml.report import ALL, UNWANTED, Lost, Named, Report, lost_to, mistakes, report
 from ml.thresholds import Thresholds
 
 PREPENDED, APPENDED = "friendly text before", "friendly text behind"
+ATTACKS = (*DISGUISES, PREPENDED, APPENDED)
 _ATTACKED_MAX = 2000  # messages of each language
 _EXPLAINED_MAX = 400  # messages in all
 _FRIENDLY_LENGTH_MAX = 90
 _GROUP_MIN = 50  # messages of a language, for figures of its own
-
-Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
 
 
 def measured(
@@ -30,27 +30,20 @@ def measured(
     model: str = "",
     with_texts: bool = False,
     seed: int = 1,
-    progress: Progress = lambda *_: None,
+    progress: Progress = in_silence,
 ) -> Report:
     """Everything a report holds, of one model on these messages. Takes some 20 ms a message.
 
     `with_texts` puts the texts of mistakes into it: for eyes that may see these messages.
     """
-    progress("judging", 0, 3)
-    judged = judge_all(judge, asked)
-    progress("attacking", 1, 3)
-    attacks = attacked(judge, thresholds, asked, seed)
-    progress("explaining", 2, 3)
-    explanations = explained(judge, thresholds, asked, seed)
+    judged = judge_all(judge, asked, progress)
     texts = [item.text for item in asked] if with_texts else None
-    found = replace(
+    return replace(
         report(judged, thresholds, model),
-        attacks=attacks,
-        explanations=explanations,
+        attacks=attacked(judge, thresholds, asked, seed, progress=progress),
+        explanations=explained(judge, thresholds, asked, seed, progress=progress),
         mistakes=mistakes(judged, [item.id for item in asked], texts),
     )
-    progress("done", 3, 3)
-    return found
 
 
 def attacked(
@@ -58,15 +51,16 @@ def attacked(
     thresholds: Thresholds,
     asked: Sequence[Asked],
     seed: int = 1,
-    names: Sequence[str] = (*DISGUISES, PREPENDED, APPENDED),
+    names: Sequence[str] = ATTACKS,
+    progress: Progress = in_silence,
 ) -> tuple[Lost, ...]:
     """What each attack gets through, over all unwanted messages that it changes and by language."""
-    friendly = Friendly(friendly_sentences(seed))
     chosen = _some_of_each(asked, _ATTACKED_MAX, seed)
     before = _stopped(judge, thresholds, [item.text for item in chosen])
     found = []
-    for name in names:
-        texts = [_under(name, item, friendly, seed) for item in chosen]
+    for done, name in enumerate(names):
+        progress(f"attacking with {name}", done, len(names))
+        texts = [disguised(name, item, seed) for item in chosen]
         changed = [at for at, item in enumerate(chosen) if texts[at] != item.text]
         after = _stopped(judge, thresholds, [texts[at] for at in changed])
         pairs: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
@@ -82,7 +76,11 @@ def attacked(
 
 
 def explained(
-    judge: Judge, thresholds: Thresholds, asked: Sequence[Asked], seed: int = 1
+    judge: Judge,
+    thresholds: Thresholds,
+    asked: Sequence[Asked],
+    seed: int = 1,
+    progress: Progress = in_silence,
 ) -> tuple[Named, ...]:
     """Whether the words named in stopped messages are the ones that decide."""
     chosen = _some_of_each(asked, _EXPLAINED_MAX, seed)
@@ -90,7 +88,10 @@ def explained(
     mixed = [item for item, blocked in zip(chosen, stopped, strict=True) if blocked]
     Random(seed).shuffle(mixed)
     mixed = mixed[:_EXPLAINED_MAX]
-    right = named_rightly(judge.judge, [(one.text, judge.explain(one.text)) for one in mixed], seed)
+    right = []
+    for done, one in enumerate(mixed):
+        progress("explaining", done, len(mixed))
+        right += named_rightly(judge.judge, [(one.text, judge.explain(one.text))], seed)
     groups: dict[str, list[bool]] = defaultdict(list)
     for item, well in zip(mixed, right, strict=True):
         groups[ALL].append(well)
@@ -103,6 +104,21 @@ def explained(
     )  # fmt: skip
 
 
+def disguised(name: str, item: Asked, seed: int = 1) -> str:
+    """What an attack makes of a message. The same seed gives the same text."""
+    random = Random(f"{seed} {name} {item.text}")
+    if name == PREPENDED:
+        return _friendly(seed).prepended(item.text, item.language, random)
+    if name == APPENDED:
+        return _friendly(seed).appended(item.text, item.language, random)
+    return DISGUISES[name](item.text, random)
+
+
+@cache
+def _friendly(seed: int) -> Friendly:
+    return Friendly(friendly_sentences(seed))
+
+
 def friendly_sentences(seed: int = 1) -> dict[str, list[str]]:
     """Short personal messages of the corpus, by language."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -110,15 +126,6 @@ def friendly_sentences(seed: int = 1) -> dict[str, list[str]]:
         if message.label == "personal" and len(message.text) <= _FRIENDLY_LENGTH_MAX:
             found[message.language].append(message.text)
     return {language: sorted(texts) for language, texts in found.items()}
-
-
-def _under(name: str, item: Asked, friendly: Friendly, seed: int) -> str:
-    random = Random(f"{seed} {name} {item.text}")
-    if name == PREPENDED:
-        return friendly.prepended(item.text, item.language, random)
-    if name == APPENDED:
-        return friendly.appended(item.text, item.language, random)
-    return DISGUISES[name](item.text, random)
 
 
 def _some_of_each(asked: Sequence[Asked], most: int, seed: int) -> list[Asked]:

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ml.judgement import INNOCENT, Explanation
+from ml.evaluation.limits import limits
+from ml.judgement import Explanation
 from ml.thresholds import Thresholds
-
-_INNOCENT = (*INNOCENT, "unknown_ham")
-LIMIT = 0.01
 
 
 def metrics(rows: Sequence[dict[str, Any]], title: str) -> Table:
     """The measured shares, with what is too much in red."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for heading in ("group", "label"):
         table.add_column(heading, no_wrap=True)
     for heading in ("messages", "stopped", "share", "95% interval", "abstained"):
@@ -26,14 +26,20 @@ def metrics(rows: Sequence[dict[str, Any]], title: str) -> Table:
         counts = f"{row['count']:,}", f"{row['stopped']:,}"
         style = "red" if too_much(row) else None
         table.add_row(
-            row["group"], row["label"], *counts, *share, str(row["abstained"]), style=style
+            escape(row["group"] or "not said"),
+            row["label"],
+            *counts,
+            *share,
+            str(row["abstained"]),
+            style=style,
         )
     return table
 
 
 def too_much(row: dict[str, Any]) -> bool:
     """Whether a measured share of innocent messages stopped is over the limit."""
-    return row["label"] in _INNOCENT and float(row["share"]) >= LIMIT
+    limit = limits()["stopped_under"].get(row["label"])
+    return limit is not None and float(row["share"]) >= float(limit)
 
 
 def explanation(text: str, explained: Explanation, thresholds: Thresholds) -> Group:

@@ -23,6 +23,12 @@ class Thresholds:
         unknown = judgement.language == UNKNOWN_LANGUAGE
         return judgement.unwanted >= (self.direct_unknown_language if unknown else self.direct)
 
+    def decision(self, judgement: Judgement) -> str:
+        """What policy would do with it as a direct utility message to somebody who gave no consent:
+        `block` or `allow`.
+        """
+        return "block" if self.blocks_direct(judgement) else "allow"
+
     def blocks_marketing(self, judgement: Judgement) -> bool:
         """An advertisement to somebody who consented to it."""
         return judgement.scam >= self.marketing_scam

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ml.classifier import Classifier
 from ml.corpus.expand import Shares
@@ -68,6 +69,21 @@ def release(
     """A folder of its own for each test, to be tampered with."""
     write_release(tmp_path / "model", small_training.models, described, signing_key)
     return Release(tmp_path / "model", signing_key)
+
+
+@pytest.fixture
+def public_key_file(release: Release, tmp_path: Path) -> Path:
+    path = tmp_path / "release.pub"
+    path.write_bytes(
+        release.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    return path
+
+
+@pytest.fixture
+def with_model(release: Release, public_key_file: Path) -> list[str]:
+    """The options of a command that make it use the small model."""
+    return ["--model", str(release.folder), "--public-key", str(public_key_file)]
 
 
 @pytest.fixture

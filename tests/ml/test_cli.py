@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ml.classifier import Classifier
 from ml.cli import main
 from ml.command import SOME_LINES_UNUSABLE
 from ml.data import Row
@@ -26,15 +26,6 @@ ROWS = [
     {"id": "2", "text": "MEGA SALE 70% off, shop now!", "lang": "en", "label": "promotional"},
     {"id": "3", "text": "👍", "lang": "en", "label": "personal"},
 ]
-
-
-@pytest.fixture
-def with_model(release: Release, tmp_path: Path) -> list[str]:
-    public = tmp_path / "release.pub"
-    public.write_bytes(
-        release.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
-    return ["--model", str(release.folder), "--public-key", str(public)]
 
 
 @pytest.fixture
@@ -70,24 +61,6 @@ def test_score_names_bad_lines_and_goes_on(rows_file: Path, with_model: list[str
     assert "rows.jsonl:1: not JSON" in result.stderr
     assert "rows.jsonl:5: no text" in result.stderr
     assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["1", "2", "3"]
-
-
-def test_evaluate_counts_by_label(rows_file: Path, with_model: list[str]) -> None:
-    result = run("evaluate", rows_file, "--json", "--by", "source", *with_model)
-
-    assert result.exit_code == 0, result.output
-    personal, promotional = json.loads(result.stdout)
-    assert (personal["label"], personal["count"], personal["abstained"]) == ("personal", 2, 1)
-    assert (promotional["label"], promotional["count"]) == ("promotional", 1)
-    assert promotional["group"] == "rows.jsonl"
-
-
-def test_evaluate_without_files_tells_what_training_measured(with_model: list[str]) -> None:
-    result = run("evaluate", *with_model)
-
-    assert result.exit_code == 0, result.output
-    assert "sections and sources it had not seen" in result.stdout
-    assert "transactional" in result.stdout
 
 
 def test_explain_marks_words(with_model: list[str]) -> None:
@@ -183,15 +156,22 @@ def training_recipe(trained: list[int], seed: int) -> Any:
     return replace(SMALL, seed=seed)
 
 
-def test_release_copies_what_it_verified(with_model: list[str], tmp_path: Path) -> None:
-    result = run("release", "--to", tmp_path / "releases", *with_model)
+def test_nothing_is_left_of_a_scoring_that_failed(
+    rows_file: Path, with_model: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = rows_file.with_name("scored.jsonl")
+    out.write_text("what was there before\n")
 
-    # The small model may stop too much; then it is refused, and says on what.
-    if result.exit_code:
-        assert "Refused: it stops too much of these" in result.stderr
-    else:
-        [kept] = (tmp_path / "releases").iterdir()
-        assert {path.name for path in kept.iterdir()} == {MODEL_FILE, MANIFEST_FILE}
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Classifier, "judge", full)
+    result = run("score", rows_file, "--out", out, *with_model)
+
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert out.read_text() == "what was there before\n"
+    assert [path.name for path in rows_file.parent.glob(".*")] == []
 
 
 def test_a_wrong_call_ends_with_two() -> None:

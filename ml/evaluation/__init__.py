@@ -1,0 +1,1 @@
+"""What an operator sees of a model's quality: measured, drawn, compared, attacked, let through."""

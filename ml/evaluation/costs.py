@@ -1,0 +1,70 @@
+"""What judging costs on one core, measured in a process of its own.
+
+    python -m ml.evaluation.costs MODEL_FOLDER PUBLIC_KEY
+
+reads messages, a JSON list, and prints a JSON object by the names of `cost_under` in the limits.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import psutil
+
+_ALONE = 200
+
+
+def costs_of(folder: Path, public_key: Path, texts: Sequence[str]) -> dict[str, float]:
+    """The costs of judging these texts. Raises RuntimeError with what the process said."""
+    done = subprocess.run(
+        [sys.executable, "-m", __spec__.name, str(folder), str(public_key)],
+        env=os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
+        input=json.dumps(texts), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"the costs of {folder} could not be measured: {done.stderr.strip()}")
+    costs: dict[str, float] = json.loads(done.stdout)
+    return costs
+
+
+def main() -> None:
+    """Measures; in this process, which should do nothing else."""
+    from ml.classifier import Classifier
+    from ml.evaluate import BATCH
+    from ml.keys import read_public_key
+
+    texts = json.load(sys.stdin)
+    before = _resident_megabytes()
+    classifier = Classifier.load(Path(sys.argv[1]), read_public_key(Path(sys.argv[2])))
+    classifier.judge(texts[:BATCH])
+    alone = []
+    for text in texts[:_ALONE]:
+        start = perf_counter()
+        classifier.judge([text])
+        alone.append(perf_counter() - start)
+    batched = []
+    for at in range(0, len(texts), BATCH):
+        batch = texts[at : at + BATCH]
+        start = perf_counter()
+        classifier.judge(batch)
+        batched.append((perf_counter() - start) / len(batch))
+    # Of batches the quickest: whatever else the machine does can only slow one down.
+    print(json.dumps({
+        "alone_milliseconds": round(1000 * median(alone), 3),
+        "batched_milliseconds": round(1000 * min(batched), 3),
+        "resident_megabytes": round(_resident_megabytes() - before, 1),
+    }))  # fmt: skip
+
+
+def _resident_megabytes() -> float:
+    """What this process holds now."""
+    return psutil.Process().memory_info().rss / 1e6
+
+
+if __name__ == "__main__":
+    main()
