@@ -184,6 +184,25 @@ async def open_business(
     return business
 
 
+def terms(business: Business, **micros: Any) -> account_pb2.AccountTerms:
+    """Terms in the business's currency; a list of amounts is one of alerts."""
+    fields: dict[str, Any] = {
+        name: [business.money(each) for each in value]
+        if isinstance(value, list)
+        else business.money(value)
+        for name, value in micros.items()
+    }
+    return account_pb2.AccountTerms(**fields)
+
+
+async def set_terms(business: Business, **micros: Any) -> Any:
+    """The account on these terms, by an operator."""
+    request = pb.SetAccountTermsRequest(
+        business_id=business.business_id, terms=terms(business, **micros)
+    )
+    return (await business.operator.SetAccountTerms(request)).account
+
+
 async def check_ledger(house: House) -> list[str]:
     """What CheckLedger finds."""
     response = await (await house.operator()).CheckLedger(pb.CheckLedgerRequest())

@@ -12,24 +12,15 @@ from services.billing.settlement import expire_reservations
 from services.kit.clock import new_id
 from services.kit.errors import Refusal
 from tests.billing.house import House
-from tests.billing.parties import MARKETING, UNIT, Business, check_ledger, open_business
-
-
-def terms(business: Business, **micros: Any) -> account_pb2.AccountTerms:
-    fields: dict[str, Any] = {
-        name: [business.money(each) for each in value]
-        if isinstance(value, list)
-        else business.money(value)
-        for name, value in micros.items()
-    }
-    return account_pb2.AccountTerms(**fields)
-
-
-async def set_terms(business: Business, **micros: Any) -> Any:
-    request = pb.SetAccountTermsRequest(
-        business_id=business.business_id, terms=terms(business, **micros)
-    )
-    return (await business.operator.SetAccountTerms(request)).account
+from tests.billing.parties import (
+    MARKETING,
+    UNIT,
+    Business,
+    check_ledger,
+    open_business,
+    set_terms,
+    terms,
+)
 
 
 async def set_limits(business: Business, **micros: Any) -> Any:

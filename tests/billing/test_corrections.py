@@ -23,8 +23,8 @@ from tests.billing.parties import (
     check_ledger,
     new_currency,
     open_business,
+    set_terms,
 )
-from tests.billing.test_account_terms import set_terms
 from tests.billing.test_rate_cards import card, load
 
 

@@ -37,6 +37,25 @@ CHANGES = {
     "change the currency": "UPDATE accounts SET currency_code = 'USD'",
     "remove an account": "DELETE FROM accounts WHERE business_id = '{business}'",
     "forget a receipt": "DELETE FROM unsettled_receipts",
+    "forget what was delivered": "DELETE FROM receipts",
+    "say it was refused": "UPDATE receipts SET delivered = false",
+    "begin receipts anew": "INSERT INTO receipts_begin VALUES (99)",
+    "begin receipts later": "UPDATE receipts_begin SET entry_id = 99999",
+    "change a card": "UPDATE rate_cards SET name = 'other'",
+    "change a rule": "UPDATE free_rules SET amount = 0",
+    "remove a rule": "DELETE FROM free_rules",
+    "a rule of the past": "INSERT INTO free_rules (rule, channel, currency_code, amount,"
+    " valid_from_time, create_time) VALUES ('reply', 'app', '{currency}', 1, '2020-01-01', now())",
+    "change credit": "UPDATE account_terms SET credit_limit_micros = 99",
+    "remove caps": "DELETE FROM account_terms",
+    "count less": "UPDATE usage_months SET unit_count = 0",
+    "spend nothing": "DELETE FROM usage_days",
+    "count more": "INSERT INTO usage_months VALUES ('{business}', '2020-01-01', 'app', 'SY',"
+    " 'utility', 99, 0)",
+    "change a credit note": "UPDATE credit_notes SET amount_micros = 1",
+    "change a re-rating": "UPDATE rerating_items SET corrected_micros = 0",
+    "take back a decision": "DELETE FROM rerating_decisions",
+    "tell again": "DELETE FROM alerts",
 }
 
 BAD_ENTRIES = {
@@ -61,6 +80,31 @@ BAD_ENTRIES = {
     + "'capture', 'reserved', 'revenue', {unit}, 'USD', '{open}', 'utility', now())",
     "release into revenue": NEW_ENTRY
     + "'release', 'reserved', 'revenue', {unit}, '{currency}', '{open}', 'utility', now())",
+    "capture into another category": NEW_ENTRY
+    + "'capture', 'reserved', 'revenue_marketing', {unit}, '{currency}', '{open}', 'utility',"
+    " now())",
+    "release into credit": NEW_ENTRY
+    + "'release', 'reserved', 'receivable', {unit}, '{currency}', '{open}', 'utility', now())",
+    "release into the allowance": NEW_ENTRY
+    + "'release', 'reserved', 'allowance', {unit}, '{currency}', '{open}', 'utility', now())",
+    "late capture of what is open": NEW_ENTRY
+    + "'late_capture', 'available', 'revenue_utility', {unit}, '{currency}', '{open}', 'utility',"
+    " now())",
+    "late capture of what was captured": NEW_ENTRY
+    + "'late_capture', 'available', 'revenue_utility', {unit}, '{currency}', '{resolved}',"
+    " 'utility', now())",
+    "repay more than there is": NEW_ENTRY
+    + "'repayment', 'available', 'receivable', 9 * {unit}, '{currency}', '{new}', NULL, now())",
+    "repay from the allowance": NEW_ENTRY
+    + "'repayment', 'allowance', 'receivable', {unit}, '{currency}', '{new}', NULL, now())",
+    "a credit note of nothing": NEW_ENTRY
+    + "'credit_note', 'adjustments', 'available', {unit}, '{currency}', '{new}', 'utility',"
+    " now())",
+    "an adjustment out of revenue": NEW_ENTRY
+    + "'adjustment', 'revenue_utility', 'available', {unit}, '{currency}', '{new}', 'utility',"
+    " now())",
+    "tax from nowhere": NEW_ENTRY
+    + "'tax', 'tax', 'available', {unit}, '{currency}', '{new}', NULL, now())",
     "money from nowhere": NEW_ENTRY
     + "'top_up', 'available', 'available', {unit}, '{currency}', '{new}', NULL, now())",
     "money that goes back": NEW_ENTRY
@@ -151,7 +195,9 @@ async def test_no_statement_breaks_the_ledger(
     # The same connection still books what is right.
     await connection.execute(
         (
-            NEW_ENTRY + "'capture', 'reserved', 'revenue', {unit}, '{currency}', '{open}',"
+            "INSERT INTO receipts VALUES ('{business}', '{open}', true, now());"
+            + NEW_ENTRY
+            + "'capture', 'reserved', 'revenue_utility', {unit}, '{currency}', '{open}',"
             " 'utility', now())"
         ).format(**words)
     )

@@ -108,6 +108,41 @@ CASES = {
         delivered a and refused b     |           |          |         |
         delivered a                   |           |          |         |
     """,
+    "on credit": """
+        step                                      | available | owed | reserved | revenue
+        top up 5                                  |         5 |      |          |
+        credit 6                                  |         5 |      |          |
+        reserve a marketing                       |         1 |      |        4 |
+        reserve b marketing                       |         1 |    4 |        8 |
+        reserve c marketing : INSUFFICIENT_CREDIT |         1 |    4 |        8 |
+        reserve d utility                         |           |    4 |        9 |
+        delivered a and refused b                 |           |      |        1 |       4
+        reserve c marketing                       |           |    4 |        5 |       4
+        delivered c d                             |           |    4 |          |       9
+        top up 3                                  |           |    1 |          |       9
+        top up 3                                  |         2 |      |          |       9
+    """,
+    "late, with nothing left": """
+        step                               | available | owed | reserved | revenue
+        top up 4                           |         4 |      |          |
+        reserve a marketing for 60 s       |           |      |        4 |
+        wait 60 s                          |         4 |      |          |
+        reserve b marketing                |           |      |        4 |
+        delivered a                        |           |    4 |        4 |       4
+        delivered b                        |           |    4 |          |       8
+        top up 5                           |         1 |      |          |       8
+    """,
+    "given back": """
+        step                                       | available | reserved | revenue | given back
+        top up 4                                   |         4 |          |         |
+        reserve a marketing                        |           |        4 |         |
+        give back 1 of a : ENTRY_NOT_CHARGED       |           |        4 |         |
+        delivered a                                |           |          |       4 |
+        give back 1.5 of a                         |       1.5 |          |       4 |        1.5
+        give back 2.6 of a : CREDIT_EXCEEDS_CHARGE |       1.5 |          |       4 |        1.5
+        give back 2.5 of a                         |         4 |          |       4 |          4
+        give back 0.1 of a : CREDIT_EXCEEDS_CHARGE |         4 |          |       4 |          4
+    """,
     "spent to the last, given back, spent again": """
         step                                    | available | reserved | revenue | unsettled
         top up 4.5                              |       4.5 |          |         |
