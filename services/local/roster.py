@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ml.places import model_in_use
+from ml.keys import read_or_make_signing_key
+from ml.places import RELEASED, TRAINED_HERE, model_in_use
 from services.local.certificates import Identity
 from services.local.ports import Ports
+from services.local.private_files import write_private
 from services.local.secrets import Secrets
 
 HOST = "127.0.0.1"
@@ -133,10 +135,18 @@ def describe_to(
     for variable, name in service.files.items():
         environment[variable] = str(state / name)
     if service.has_model:
-        place = model_in_use()
-        environment["HUDHUD_MODEL_DIRECTORY"] = str(place.model)
-        environment["HUDHUD_MODEL_VERIFICATION_KEY_FILE"] = str(place.public_key)
+        environment["HUDHUD_MODEL_DIRECTORY"] = str(model_in_use().model)
+        environment["HUDHUD_MODEL_VERIFICATION_KEY_FILE"] = str(_trusted_keys(state))
     return {**environment, **service.settings}
+
+
+def _trusted_keys(state: Path) -> Path:
+    """A file with the keys whose models policy loads: the release's, and the one that signs what is
+    trained on this machine, which is made now if nothing was trained yet.
+    """
+    read_or_make_signing_key(TRAINED_HERE.public_key.with_suffix(".key"))
+    keys = (place.public_key.read_bytes() for place in (RELEASED, TRAINED_HERE))
+    return write_private(state / "model-verification-keys.pem", b"".join(keys))
 
 
 def stages(services: tuple[Service, ...]) -> list[list[Service]]:

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+
+_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 
 # How words are hidden, as `ml.normalise` names it. Loudness is no disguise.
 DISGUISES = ("lookalikes", "invisible", "spaced", "leet")
@@ -67,21 +70,37 @@ def main() -> None:
                 _answer(answers, _explain(classifier, text))
 
 
-def _load(directory: Path, verification_key: bytes) -> Any:
-    """Raises ModelRefused before anything is unpickled, and ValueError for a bad key."""
+def _load(directory: Path, verification_keys: bytes) -> Any:
+    """Raises ModelRefused before anything is unpickled, and ValueError for a bad key.
+
+    `verification_keys` is one public key in PEM after another; any of them may have signed.
+    """
+    from ml.errors import SignedByAnotherKey
+    from ml.release import load_verified
+
+    refused: Exception = ValueError("there is no public key in PEM to verify the model with")
+    for key in _keys(verification_keys):
+        try:
+            # What is refused is refused before scikit-learn is loaded, which takes longest.
+            manifest, models = load_verified(directory, key)
+        except SignedByAnotherKey as error:
+            refused = error
+            continue
+        from ml.classifier import Classifier
+
+        return Classifier(models, manifest)
+    raise refused
+
+
+def _keys(pem: bytes) -> Iterator[Any]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    from ml.release import load_verified
-
-    key = load_pem_public_key(verification_key)
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the key that verifies the model is not an Ed25519 key")
-    # What is refused is refused before scikit-learn is loaded, which takes longest.
-    manifest, models = load_verified(directory, key)
-    from ml.classifier import Classifier
-
-    return Classifier(models, manifest)
+    for block in _PEM.findall(pem):
+        key = load_pem_public_key(block)
+        if not isinstance(key, Ed25519PublicKey):
+            raise ValueError("a key that verifies the model is not an Ed25519 key")
+        yield key
 
 
 def _read(classifier: Any, texts: Sequence[str]) -> list[Any]:

@@ -22,7 +22,7 @@ class PolicySettings(ServiceSettings):
     )
     model_directory: DirectoryPath = Field(description="the classifier, as it was released")
     model_verification_key_file: SecretFile = Field(
-        description="PEM of the Ed25519 public key that the release of the classifier is signed by"
+        description="PEM of the Ed25519 public keys that may sign releases of the classifier"
     )
     model_timeout_seconds: float = Field(
         2.0, gt=0, description="a classifier that takes longer for a batch is started anew"

@@ -19,13 +19,15 @@ from hudhud.policy.v1.policy_service_pb2 import ReportMessageRequest
 from ml.cli import main
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
+from ml.places import TRAINED_HERE
 from services.local.parties import text_message
 from services.local.platform import LocalPlatform
 from tests.fixtures.waiting import eventually
 from tests.journeys.parties import ADVERTISEMENT, RECEIPT_PARAMETERS, Parties, receipt
-from tests.policy.house import MODEL_KEY
 from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
 
+# The platform trusts what was trained on this machine.
+SIGNING_KEY = TRAINED_HERE.public_key.with_suffix(".key")
 # Models are loaded again and again, on a machine that tests keep busy.
 pytestmark = pytest.mark.timeout(240)
 
@@ -61,7 +63,7 @@ def terminal(parties: Parties) -> Terminal:
 async def test_a_model_is_tried_promoted_and_rolled_back(
     parties: Parties, terminal: Terminal, tmp_path: Path
 ) -> None:
-    release = Press(tmp_path, MODEL_KEY.with_suffix(".key")).release(EVERYTHING_IS_STOPPED)
+    release = Press(tmp_path, SIGNING_KEY).release(EVERYTHING_IS_STOPPED)
     business, person = await parties.business(), await parties.person(attached=False)
 
     async def send() -> str:
@@ -114,7 +116,7 @@ async def test_policy_is_killed_in_the_middle_of_a_promotion(
     platform: LocalPlatform, terminal: Terminal, tmp_path: Path
 ) -> None:
     """Nothing was changed by half; a few seconds later the same command goes through."""
-    release = Press(tmp_path, MODEL_KEY.with_suffix(".key")).release()
+    release = Press(tmp_path, SIGNING_KEY).release()
     promotion = asyncio.create_task(terminal("promote", str(release.folder)))
     database = await asyncpg.connect(platform.database_url("policy"))
     try:
@@ -201,7 +203,7 @@ async def test_an_appeal_is_heard(parties: Parties, terminal: Terminal, tmp_path
         "ann",
         label="transactional",
         of=appeal.id,
-        reason="So they are.",
+        reason="They are.",
     )
     append_entries(file, [decided])
     assert (await terminal("send-labels", str(file)))[0] == 0
