@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from hudhud.billing.v1 import statement_service_pb2 as pb
 from services.billing import invoice_wire
 from services.billing import statement_wire as wire
 from services.billing.actions.correct_invoice import correct_invoice
+from services.billing.actions.export_costs import export_costs
 from services.billing.actions.get_billing_profile import get_billing_profile
 from services.billing.actions.get_invoice import get_invoice
 from services.billing.actions.get_statement import get_statement
@@ -127,3 +129,10 @@ class StatementServicer(statement_service_pb2_grpc.StatementServiceServicer):
             language=request.language_code or "en",
         )
         return pb.RenderInvoiceResponse(content=rendered.content, media_type=rendered.media_type)
+
+    async def ExportCosts(
+        self, request: pb.ExportCostsRequest, context: Any
+    ) -> AsyncIterator[pb.ExportCostsResponse]:
+        current_caller().must_act_for(request.business_id)
+        for part in await export_costs(self._database, UUID(request.business_id), request.month):
+            yield pb.ExportCostsResponse(csv=part.encode())
