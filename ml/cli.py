@@ -50,6 +50,7 @@ from ml.release import (
     stale,
     write_release,
 )
+from ml.sentences import told
 from ml.thresholds import Thresholds
 
 WORK = Path("build/training")
@@ -156,13 +157,15 @@ def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
 @key_option
 @refusals_told
 def explain(text: str, as_json: bool, folder: Path, public_key: Path) -> None:
-    """Judge TEXT and show the words that weighed most."""
+    """Judge TEXT: what its sender is told, and the words that weighed most."""
     classifier = Classifier.load(folder, read_public_key(public_key))
     explanation = classifier.explain(text)
     if as_json:
         scored = _scored("", explanation.judgement, classifier.thresholds)
         spans = [asdict(span) | {"text": text[span.start : span.end]} for span in explanation.spans]
-        print(json.dumps(scored | {"part": explanation.part, "spans": spans}, ensure_ascii=False))
+        said = told(text, explanation.judgement, classifier.thresholds)
+        print(json.dumps(scored | {"part": explanation.part, "spans": spans, "told": said},
+                         ensure_ascii=False))  # fmt: skip
     else:
         output.print(show.explanation(text, explanation, classifier.thresholds))
 

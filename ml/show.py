@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ml.evaluation.limits import limits
 from ml.judgement import Explanation
+from ml.sentences import told
 from ml.thresholds import Thresholds
 
 
@@ -45,8 +46,10 @@ def too_much(row: dict[str, Any]) -> bool:
 def explanation(text: str, explained: Explanation, thresholds: Thresholds) -> Group:
     """The text with its heavy words marked, the probabilities, and the decision."""
     judgement = explained.judgement
+    said = [Text(sentence) for sentence in told(text, judgement, thresholds)]
     if judgement.abstention:
-        return Group(Text(text), Text(f"No judgement: {judgement.abstention}.", style="yellow"))
+        why = Text(f"No judgement: {judgement.abstention}.", style="yellow")
+        return Group(Text(text), why, *said)
     marked = Text(text)
     for span in explained.spans:
         marked.stylize(
@@ -59,7 +62,7 @@ def explanation(text: str, explained: Explanation, thresholds: Thresholds) -> Gr
     table.add_row(
         "as a direct message", "blocked" if thresholds.blocks_direct(judgement) else "allowed"
     )
-    return Group(marked, Text(), table)
+    return Group(marked, Text(), *said, Text(), table)
 
 
 def card(described: dict[str, Any]) -> str:

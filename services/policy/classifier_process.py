@@ -20,9 +20,6 @@ from typing import Any, BinaryIO
 
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 
-# How words are hidden, as `ml.normalise` names it. Loudness is no disguise.
-DISGUISES = ("lookalikes", "invisible", "spaced", "leet")
-
 
 def main() -> None:
     """Answer until the input ends."""
@@ -125,6 +122,7 @@ def _read(classifier: Any, texts: Sequence[str]) -> list[Any]:
 def _explain(classifier: Any, text: str) -> dict[str, Any]:
     """Where the classifier looked most, and how words were hidden."""
     from ml.normalise import views
+    from ml.sentences import DISGUISES
 
     return {
         "spans": [[span.start, span.end] for span in classifier.explain(text).spans],

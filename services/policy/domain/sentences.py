@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ml import sentences
 from services.policy.domain.evidence import Code, Evidence
 
 _ENGLISH: Final[Mapping[Code, str]] = {
-    Code.PROMOTIONAL_CONTENT: (
-        "This text promotes something and was not declared as marketing. Take the offer out, or "
-        "send it as marketing to people who consented."
-    ),
-    Code.SCAM_CONTENT: (
-        "This text reads like an attempt to defraud: a prize, an urgent demand, a request for "
-        "secrets or money. Say who you are and what it is about, and ask for neither."
-    ),
+    Code.PROMOTIONAL_CONTENT: sentences.ENGLISH["promotional"],
+    Code.SCAM_CONTENT: sentences.ENGLISH["scam"],
     Code.NO_MARKETING_CONSENT: (
         "The person has not consented to marketing from this business, or took the consent back. "
         "Send marketing only to people who granted it on their device."
@@ -23,10 +18,7 @@ _ENGLISH: Final[Mapping[Code, str]] = {
     Code.RECIPIENT_DECLINED: (
         "The person blocked this business. Send them nothing more until they end the block."
     ),
-    Code.DISGUISED_TEXT: (
-        "The text hides its words with look-alike letters, invisible characters or spaced letters. "
-        "Write them plainly."
-    ),
+    Code.DISGUISED_TEXT: sentences.ENGLISH["disguised"],
     Code.PARAMETER_ABUSE: (
         "A parameter carries wording that the review of the template never saw. Put only values in "
         "parameters, such as names, numbers and dates, or submit the wording for review."
@@ -38,22 +30,14 @@ _ENGLISH: Final[Mapping[Code, str]] = {
 }
 
 _ARABIC: Final[Mapping[Code, str]] = {
-    Code.PROMOTIONAL_CONTENT: (
-        "هذا النص يروّج لشيء ما ولم يُصرَّح بأنه تسويقي. احذف العرض، أو أرسله بوصفه رسالة تسويقية إلى "
-        "من وافقوا على تلقيها."
-    ),
-    Code.SCAM_CONTENT: (
-        "يبدو هذا النص محاولة احتيال: جائزة أو مطالبة مستعجلة أو طلب لبيانات سرية أو مال. عرّف "
-        "بنفسك وبموضوع الرسالة ولا تطلب شيئًا من ذلك."
-    ),
+    Code.PROMOTIONAL_CONTENT: sentences.ARABIC["promotional"],
+    Code.SCAM_CONTENT: sentences.ARABIC["scam"],
     Code.NO_MARKETING_CONSENT: (
         "لم يوافق هذا الشخص على رسائل تسويقية من هذه المنشأة، أو سحب موافقته. لا ترسل التسويق "
         "إلا إلى من منح موافقته من جهازه."
     ),
     Code.RECIPIENT_DECLINED: ("حظر هذا الشخص هذه المنشأة. لا ترسل إليه شيئًا حتى يرفع الحظر."),
-    Code.DISGUISED_TEXT: (
-        "يخفي النص كلماته بحروف متشابهة أو رموز غير مرئية أو حروف متباعدة. اكتبها بوضوح."
-    ),
+    Code.DISGUISED_TEXT: sentences.ARABIC["disguised"],
     Code.PARAMETER_ABUSE: (
         "تحمل إحدى قيم القالب كلامًا لم تشمله المراجعة. ضع في القيم أسماءً وأرقامًا وتواريخ فقط، "
         "أو قدّم الصياغة الجديدة للمراجعة."
