@@ -41,7 +41,7 @@ from ml.data.cli import learned_from, store_option
 from ml.data.store import Store
 from ml.evaluate import BATCH
 from ml.evaluation.cli import UNSEEN, attack, compare, evaluate
-from ml.evaluation.release_cli import release
+from ml.evaluation.release_cli import release, releases
 from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
@@ -61,7 +61,16 @@ def main() -> None:
     """Train, ask, measure and release the classifier that keeps promotion out."""
 
 
-for command in (data_commands, evaluate, compare, attack, release, label, *FLEET_COMMANDS):
+for command in (
+    data_commands,
+    evaluate,
+    compare,
+    attack,
+    release,
+    releases,
+    label,
+    *FLEET_COMMANDS,
+):
     main.add_command(command)
 
 

@@ -24,6 +24,7 @@ from ml.command import (
     refusals_told,
     steps_told,
 )
+from ml.errors import FileUnusable
 from ml.evaluation import show
 from ml.evaluation.cli import labelled_rows, live_option, live_or_released
 from ml.evaluation.costs import costs_of
@@ -73,6 +74,31 @@ def release(
         output.print(candidate.manifest.card, f"Model {version} is released in {kept}.",
                      sep="\n\n", markup=False, soft_wrap=True)  # fmt: skip
     sys.exit(REFUSED if found.refused else 0)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@json_option
+@refusals_told
+def releases(folder: Path, as_json: bool) -> None:
+    """What was released in FOLDER: when, in place of which model, and what was not reached."""
+    lines = _history(folder)
+    if as_json:
+        print(json.dumps(lines, ensure_ascii=False))
+    else:
+        output.print(show.releases(lines))
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    path = folder / HISTORY_FILE
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise FileUnusable(
+            f"{folder} holds no {HISTORY_FILE}: nothing was released here."
+        ) from None
+    except ValueError as error:
+        raise FileUnusable(f"{path} is not what `release` wrote: {error}") from error
 
 
 def _tell_refusal(manifest: Manifest, found: Verdict) -> None:

@@ -1,6 +1,7 @@
 """What people see of measurements on a terminal: tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -118,6 +119,20 @@ def drifts(found: Sequence[Drift]) -> Table:
         table.add_row(
             escape(one.group or "none"), f"{one.count:,}", f"{one.scores:.3f}",
             f"{one.classes:.3f}", one.meaning, style=None if one.meaning == "steady" else "yellow",
+        )  # fmt: skip
+    return table
+
+
+def releases(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """The history of releases, oldest first."""
+    table = _table("Releases", ("version", "released", "in place of"),
+                   ("messages", "limits", "not\nreached"))  # fmt: skip
+    for line in lines:
+        missed = sum(not check["held"] for check in line["checks"])
+        learned = line["training"]["corpus_messages"] + line["training"]["data_messages"]
+        table.add_row(
+            line["version"], line["released"][:16], line["live"] or "none",
+            f"{learned:,}", f"{len(line['checks']):,}", f"{missed:,}",
         )  # fmt: skip
     return table
 

@@ -72,6 +72,9 @@ def test_what_keeps_its_limits_is_kept_by_version(
     assert (line["version"], line["refused"], line["live"]) == (version, False, "")
     assert line["checks"]
 
+    assert version in run("releases", target).stdout
+    assert json.loads(run("releases", target, "--json").stdout) == [line]
+
     # Releasing it again changes nothing.
     assert run("release", "--to", target, *with_model).exit_code == 0
     assert len(history(target)) == 1
@@ -161,6 +164,14 @@ def test_files_are_measured_with_both_models(
     assert result.exit_code == 1, result.output
     [worse, _] = [one for one in json.loads(result.stdout)["differences"] if one["worse"]]
     assert (worse["label"], worse["stopped_by_a"], worse["stopped_by_b"]) == ("promotional", 1, 0)
+
+
+def test_a_history_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "nothing was released here" in run("releases", tmp_path).stderr
+    (tmp_path / release_cli.HISTORY_FILE).write_bytes(b"\xff{")
+    result = run("releases", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("FileUnusable:")
 
 
 def test_bad_calls_and_models_are_refused(
