@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from hudhud.billing.v1 import account_pb2
 from services.billing.message_events import STREAM
 from services.kit.clock import ManualClock
 from services.kit.database import FOUND_BY_KEY, Database
@@ -23,7 +24,7 @@ from services.local.certificates import Authority, Identity
 from services.local.leash import Leash
 from services.local.nats import Nats
 from tests.billing.house import House, listening_as, running_identity
-from tests.billing.parties import MARKETING, UNIT, message_changed, open_business
+from tests.billing.parties import MARKETING, UNIT, message_changed, open_business, set_terms
 from tests.fixtures.postgres import PostgresForTests
 
 MEMORY_BYTES_MAX = 250 * 1024 * 1024
@@ -123,6 +124,13 @@ async def publish(nats: NatsConnection, events: Sequence[Event]) -> None:
             await jetstream.publish(event.subject, event.payload, headers=headers)
 
 
+async def next_alert(jetstream: Any) -> account_pb2.AccountAlert:
+    """What a business is told, from the stream."""
+    subscription = await jetstream.subscribe("hudhud.billing.account.alert")
+    message = await subscription.next_msg(timeout=15)
+    return account_pb2.AccountAlert.FromString(message.data)
+
+
 async def test_receipts_come_by_jetstream_and_the_rest_by_time(
     postgres: PostgresForTests, authority: Authority, start_nats: StartNats
 ) -> None:
@@ -135,6 +143,7 @@ async def test_receipts_come_by_jetstream_and_the_rest_by_time(
         items = [business.item(category=MARKETING) for _ in range(4)]
         house.clock.advance((datetime.now(UTC) - house.clock.now()).total_seconds())
         short = business.item(seconds=1)
+        await set_terms(business, left_alerts=[90 * UNIT])
         assert await business.reserve(*items, short) == [4 * UNIT] * 4 + [UNIT]
         # The stream is there only now: billing has waited for it.
         jetstream = (await nats.connected()).jetstream()
@@ -156,6 +165,10 @@ async def test_receipts_come_by_jetstream_and_the_rest_by_time(
         assert (await business.ledger())["revenue"] == 8 * UNIT
         assert await business.entries(short.message_id) == [("RESERVATION", UNIT), ("EXPIRY", UNIT)]
         assert await business.unsettled() == []
+
+        # And what the business wants to be told goes out.
+        alert = await next_alert(jetstream)
+        assert (alert.business_id, alert.level) == (business.business_id, business.money(90 * UNIT))
 
         assert psutil.Process(process.pid).memory_info().rss < MEMORY_BYTES_MAX
         process.terminate()

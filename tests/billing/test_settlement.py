@@ -21,6 +21,13 @@ CASES = {
         delivered a                   |         6 |          |       4 |
         read a                        |         6 |          |       4 |
     """,
+    "delivered to three devices": """
+        step                          | available | reserved | revenue | unsettled
+        top up 10                     |        10 |          |         |
+        reserve a marketing           |         6 |        4 |         |
+        delivered a a and delivered a |         6 |          |       4 |
+        delivered a and read a        |         6 |          |       4 |
+    """,
     "refused by every device": """
         step                          | available | reserved | revenue | unsettled
         top up 10                     |        10 |          |         |
