@@ -10,7 +10,8 @@ BILLING = Path(__file__).parents[2] / "services/billing"
 FILES = sorted(
     path
     for path in BILLING.rglob("*.py")
-    if path.name not in ("config.py", "settlement.py")  # seconds of waiting
+    # Seconds of waiting, and millimetres of paper.
+    if path.name not in ("config.py", "settlement.py", "invoice_pdf.py")
 )
 
 

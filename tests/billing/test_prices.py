@@ -89,9 +89,10 @@ async def test_a_month_is_the_business_s_own(house: House) -> None:
     here = await with_card(house)
     there = await with_card(house, time_zone="Pacific/Auckland")
     now = house.clock.now()
-    # 31st of a month, 12:00 UTC: in Auckland it is the first of the next month already.
-    month_ends = (now.replace(day=28) + timedelta(days=5)).replace(day=1) - timedelta(days=1)
-    house.clock.advance((month_ends.replace(hour=6) - now).total_seconds())
+    # On the last day of the next month, at noon in UTC, it is the first of another in Auckland.
+    next_month = (now.replace(day=28) + timedelta(days=5)).replace(day=28)
+    last_day = (next_month + timedelta(days=5)).replace(day=1) - timedelta(days=1)
+    house.clock.advance((last_day.replace(hour=6) - now).total_seconds())
     for business in (here, there):
         assert await business.reserve(*(business.item() for _ in range(3))) == [
             UNIT,

@@ -17,7 +17,7 @@ rate,app,SY,utility,CUR,1,2,0.005,,
 rate,app,SY,utility,CUR,3,,0.0045,,
 rate,app,middle_east,utility,CUR,,,0.006,,
 rate,sms,ZZ,authentication,CUR,,,0.03,,
-rate,app,ZZ,authentication_international,CUR,,,0.09,2030-01-01,2030-06-01T12:00:00+02:00
+rate,app,ZZ,authentication_international,CUR,,,0.09,2990-01-01,2990-06-01T12:00:00+02:00
 free_reply,app,,,CUR,,,off,,
 free_allowance,app,,,CUR,,,1000,,
 free_entry_point,app,,,CUR,,,72,,
@@ -38,8 +38,8 @@ FAULTS = {
     "rate,app,SY,gossip,CUR,,,1,,": [(2, "INVALID_FIELD")],
     "rate,app,SY,utility,CUR,0,,1,,": [(2, "INVALID_FIELD")],
     "rate,app,SY,utility,CUR,,,1,yesterday,": [(2, "INVALID_FIELD")],
-    "rate,app,SY,utility,CUR,,,1,2030-01-01T00:00:00,": [(2, "INVALID_FIELD")],
-    "rate,app,SY,utility,CUR,,,1,2030-02-01,2030-01-01": [(2, "INVALID_FIELD")],
+    "rate,app,SY,utility,CUR,,,1,2990-01-01T00:00:00,": [(2, "INVALID_FIELD")],
+    "rate,app,SY,utility,CUR,,,1,2990-02-01,2990-01-01": [(2, "INVALID_FIELD")],
     "rate,app,SY,utility,CUR": [(2, "INVALID_FIELD")],
     "gift,app,SY,utility,CUR,,,1,,": [(2, "INVALID_FIELD")],
     'rate,app,"SY': [(2, "INVALID_FIELD")],
@@ -52,10 +52,10 @@ FAULTS = {
     "rate,app,SY,utility,CUR,1,10,1,,": [(2, "RATE_GAP")],
     "rate,app,SY,utility,CUR,3,2,1,,": [(2, "INVALID_FIELD"), (2, "RATE_GAP"), (2, "RATE_GAP")],
     # Times.
-    "rate,app,SY,utility,CUR,,,1,2030-01-01,2030-03-01\nrate,app,SY,utility,CUR,,,1,2030-02-01,": [
+    "rate,app,SY,utility,CUR,,,1,2990-01-01,2990-03-01\nrate,app,SY,utility,CUR,,,1,2990-02-01,": [
         (3, "RATE_OVERLAPS")
     ],
-    "rate,app,SY,utility,CUR,,,1,2030-01-01,2030-02-01\nrate,app,SY,utility,CUR,,,1,2030-03-01,": [
+    "rate,app,SY,utility,CUR,,,1,2990-01-01,2990-02-01\nrate,app,SY,utility,CUR,,,1,2990-03-01,": [
         (3, "RATE_GAP")
     ],
     # Rules.
@@ -132,7 +132,7 @@ async def test_a_card_is_imported_once_and_exported_again(house: House) -> None:
     day = house.clock.now()
     begun = await export(house, currency)
     lines = begun.splitlines()
-    # What begins in 2030 is not in force.
+    # What begins in 2990 is not in force.
     assert len(lines) == 8
     assert lines[1].startswith(f"rate,app,SY,utility,{currency},1,2,0.005,{day:%Y-%m-%d}")
     assert lines[-1].startswith(f"free_allowance,app,,,{currency},,,1000,")
