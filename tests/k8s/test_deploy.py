@@ -162,6 +162,15 @@ def test_what_does_not_come_up_is_named_with_the_reason(
     assert "policy-1: ErrImagePull (no such image)" in told
 
 
+def test_nobody_waits_for_a_job_that_has_failed(
+    cluster: Cluster, command: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    cluster.answer(WORKLOADS, [job("prepare", failed=True), deployment("edge", ready=0)])
+    assert command("up", "local", "--wait", "3") == 1
+    assert "Not up: prepare." in capfd.readouterr().out
+    assert len([call for call in cluster.calls if call.startswith(f"get {WORKLOADS}")]) == 1
+
+
 def test_a_demonstration_that_fails_fails_the_deployment(
     cluster: Cluster, command: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
