@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from hudhud.billing.v1 import account_pb2, billing_service_pb2, billing_service_pb2_grpc
+from hudhud.billing.v1 import (
+    account_pb2,
+    billing_service_pb2,
+    billing_service_pb2_grpc,
+    statement_service_pb2_grpc,
+)
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.content.v1 import content_pb2
 from hudhud.edge.v1 import edge_service_pb2, edge_service_pb2_grpc
@@ -104,6 +109,7 @@ class Caller:
         self.identity: Any = None
         self.policy: Any = None
         self.billing: Any = None
+        self.statements: Any = None
         self.messaging: Any = None
         self.edge: Any = None
 
@@ -126,6 +132,8 @@ class Caller:
             )
             await self._stack.enter_async_context(channel)
             setattr(self, name, stub(channel))
+            if name == "billing":
+                self.statements = statement_service_pb2_grpc.StatementServiceStub(channel)
         return self
 
     async def __aexit__(self, *_: object) -> None:
