@@ -17,6 +17,7 @@ from ml.thresholds import Thresholds
 
 _EXAMPLE_MAX = 60  # characters
 _CHANGED_MAX = 40  # messages
+_TEXT_MAX = 30  # characters beside three other columns
 
 
 def differences(found: Sequence[Difference], title: str) -> Table:
@@ -66,7 +67,7 @@ def attacks_on_one(
 ) -> Table:
     """One message in each disguise, and what the model then says of it."""
     table = _table("One message in each disguise", ("disguise", "decision"), ("unwanted",))
-    table.add_column("text", overflow="ellipsis", no_wrap=True)
+    table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=_TEXT_MAX)
     for name, judgement in judged.items():
         decision = thresholds.decision(judgement)
         passed = decision == "allow" and thresholds.blocks_direct(next(iter(judged.values())))

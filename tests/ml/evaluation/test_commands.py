@@ -274,7 +274,9 @@ def test_attack_shows_one_text_in_every_disguise(with_model: list[str]) -> None:
     assert set(told) == {"as it is", *ATTACKS}
     assert len({one["text"] for one in told.values()}) == len(told)
     table = run("attack", "--text", "Mega discount on handbags", *with_model)
-    assert "homoglyphs" in table.stdout
+    assert "tatweel and diacritics" in table.stdout
+    assert "unwanted" in table.stdout
+    assert "allow" in table.stdout or "block" in table.stdout
 
 
 @pytest.mark.parametrize("text", ["", "👍", "\u202e\u2066", "a" * 4096])
