@@ -128,7 +128,12 @@ class Caller:
         self._exchange = stubs["identity"](without_token)
         for name, stub in stubs.items():
             channel = connect(
-                self._doors.address(name), name=name, tls=authority, token=token, timeout_seconds=20
+                self._doors.address(name),
+                name=name,
+                tls=authority,
+                token=token,
+                timeout_seconds=20,
+                retried=["hudhud.edge.v1.EdgeService/SendMessage"],
             )
             await self._stack.enter_async_context(channel)
             setattr(self, name, stub(channel))

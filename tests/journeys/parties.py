@@ -45,15 +45,21 @@ class Person:
         self.phone_number = phone_number
         self.device = device
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
+        self.arrived_count = 0
 
     async def read(self) -> None:
         """Keeps what arrives."""
         async for message in self.device.messages():
             self._arrived.put_nowait(message)
+            self.arrived_count += 1
 
     async def next_message(self) -> Message:
         """The next one that arrives."""
         return await asyncio.wait_for(self._arrived.get(), PATIENCE_SECONDS)
+
+    def take_all(self) -> list[Message]:
+        """Everything that has arrived and was not taken."""
+        return [self._arrived.get_nowait() for _ in range(self._arrived.qsize())]
 
     @property
     def has_more(self) -> bool:
