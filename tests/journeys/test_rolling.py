@@ -128,8 +128,8 @@ async def test_every_replica_is_restarted_and_no_send_fails(
             person.phone_number: [message.message_id for message in person.take_all()]
             for person in people
         }
-        for number, message_ids in sent.items():
-            assert sorted(arrived[number]) == sorted(message_ids), "lost or doubled"
+        for phone_number, message_ids in sent.items():
+            assert sorted(arrived[phone_number]) == sorted(message_ids), "lost or doubled"
         assert max(silences) < SILENCE_SECONDS_MAX
         assert not (await parties.operator.check_ledger()).faults
 
