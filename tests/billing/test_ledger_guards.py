@@ -204,6 +204,28 @@ async def test_no_statement_breaks_the_ledger(
     assert await business.balances() == (8 * UNIT, 0)
 
 
+@pytest.mark.parametrize(
+    ("attack", "reason"),
+    [
+        ("capture twice", "entries_once"),
+        ("release what was captured", "entries_once"),
+        ("capture less than was held", "of another amount, currency or category"),
+        ("capture under another category", "of another amount, currency or category"),
+        ("capture of another business", "that its business never made"),
+        ("capture what was never held", "that its business never made"),
+        ("release into credit", "by giving back to another account than it was taken from"),
+        ("late capture of what is open", "a late capture is of no expired reservation"),
+        ("repay more than there is", "never_below_zero"),
+    ],
+)
+async def test_each_fault_has_its_own_reason(
+    business: Business, words: dict[str, object], attack: str, reason: str
+) -> None:
+    connection = await business.house.guest()
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=reason):
+        await connection.execute(BAD_ENTRIES[attack].format(**words))
+
+
 @pytest.mark.parametrize("attack", TAMPERING)
 async def test_the_service_cannot_remove_what_holds_it(house: House, attack: str) -> None:
     connection = await house.guest()
