@@ -1,7 +1,9 @@
 """The Dockerfile: what it copies is there and allowed, who runs, and what it is made of."""
 
+import ast
 import importlib.metadata
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,37 @@ from services.cluster.bill_of_materials import bill, locked_hashes
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "requirements" / "service.lock"
+
+
+# What no image runs: the tools of one machine, and what a person types into.
+OUTSIDE = ("services/local", "services/ends/device/phone.py", "ml/labelling/")
+
+
+def imported() -> Iterator[tuple[str, str]]:
+    """Module by module, the first words of what the code of services and jobs imports."""
+    for folder in ("services", "ml"):
+        for path in (ROOT / folder).rglob("*.py"):
+            name = path.relative_to(ROOT).as_posix()
+            if name.startswith(OUTSIDE):
+                continue
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    yield from ((name, alias.name.partition(".")[0]) for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    yield name, node.module.partition(".")[0]
+
+
+def test_what_services_import_is_in_the_image() -> None:
+    locked = {name for name, _ in locked_hashes(LOCK.read_text())}
+    providers = importlib.metadata.packages_distributions()
+    missing = {
+        (path, module)
+        for path, module in imported()
+        if module in providers
+        and not {re.sub(r"[-_.]+", "-", name).lower() for name in providers[module]} & locked
+    }
+    # To mend it, move the package from runtime.in to service.in, and `make lock`.
+    assert missing == set()
 
 
 def instructions() -> list[tuple[str, str]]:
