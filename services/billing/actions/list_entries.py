@@ -34,7 +34,7 @@ async def list_entries(
     if page_token and before is None:
         raise page_token_invalid()
     size = page_size or PAGE_SIZE_DEFAULT
-    async with database.connection("list_entries") as connection:
+    async with database.transaction("list_entries", read_only=True) as connection:
         if await accounts.get_account(connection, business_id) is None:
             raise account_not_found(business_id)
         # One more than asked for tells whether there is another page.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -47,10 +48,8 @@ SELECT
     create_time, from_account::text, to_account::text, channel::text, market, units,
     free_rule::text, corrects_entry_id
 FROM entries
-WHERE business_id = $1 AND create_time >= $2 AND create_time < $3
-    AND ($4::bigint IS NULL OR (create_time, entry_id) < (
-        SELECT create_time, entry_id FROM entries WHERE business_id = $1 AND entry_id = $4
-    ))
+WHERE business_id = $1 AND create_time >= $2
+    AND (create_time, entry_id) < ($3::timestamptz, $4::bigint)
     AND ($5::uuid IS NULL OR reference_id = $5)
     AND ($6::text IS NULL OR (
         type = $6::entry_type
@@ -140,13 +139,28 @@ async def list_entries_of(
     before: int | None,
     count: int,
 ) -> list[Entry]:
-    """At most `count` entries of a period, newest first, that come after the entry `before`."""
+    """At most `count` entries of a period, newest first, that come after the entry `before`.
+
+    Inside a transaction, whose plans it changes.
+    """
+    # The index has them in order. The planner cannot know how many entries a line has, and would
+    # rather sort them all for each page.
+    await connection.execute("SET LOCAL enable_sort = off")
+    end: tuple[datetime, int] = (period.end_time, 0)
+    if before is not None:
+        last = await connection.fetchrow(
+            "SELECT create_time, entry_id FROM entries WHERE business_id = $1 AND entry_id = $2",
+            business_id,
+            before,
+        )
+        if last is None:
+            return []
+        end = min(end, (last[0], last[1]))
     rows = await connection.fetch(
         _LIST_OF_PERIOD,
         business_id,
         period.start_time,
-        period.end_time,
-        before,
+        *end,
         reference_id,
         *(movement or (None,) * 5),
         count,
