@@ -16,10 +16,11 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """The bounds within which a second look is taken: probabilities of unwanted."""
+    """The bounds within which a second look is taken, and what the first one counts beside it."""
 
-    innocent: float  # up to which the first look lets pass
-    unwanted: float  # from which on the first look stops
+    innocent: float  # the probability of unwanted up to which the first look lets pass
+    unwanted: float  # the one from which on the first look stops
+    first: float = 0.0  # how much of the first look's log-odds is added to those of the second
 
     def open(self, unwanted: Floats, owners: Indices) -> NDArray[np.bool_]:
         """Which pieces are to be looked at again, given what the first look says of each.
@@ -42,7 +43,6 @@ class Cascade:
         return cls(**{name: float(value) for name, value in data.items()})
 
 
-ALWAYS_TWICE = Cascade(innocent=-1.0, unwanted=2.0)
 NEVER_TWICE = Cascade(innocent=2.0, unwanted=2.0)
 
 

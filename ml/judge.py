@@ -115,7 +115,9 @@ class Judge:
 
     def _second_look(self, scores: Floats, views: Sequence[Views]) -> Floats:
         assert self._second is not None
-        return self._second.scores(columns(scores, *embed(views), views))
+        said = self._second.scores(columns(scores, *embed(views), views))
+        both: Floats = said + np.float32(self._cascade.first) * scores
+        return both
 
     def _language_scores(self, matrix: csr_matrix) -> Floats:
         # A bucket among fewer is the end of a bucket among more.

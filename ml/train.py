@@ -8,7 +8,7 @@ and set the thresholds. Then they are fitted on everything.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix, vstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from ml.cascade import ALWAYS_TWICE, Cascade, worst_pieces
+from ml.cascade import Cascade, worst_pieces
 from ml.checkpoints import Checkpoints
 from ml.choosing import choose_cascade, choose_thresholds
 from ml.corpus.expand import Shares, expand
@@ -48,20 +48,21 @@ class Recipe:
     """The settings of a training."""
 
     seed: int = 1
-    shares: Shares = field(default_factory=Shares)
+    shares: Shares = field(default_factory=lambda: Shares(from_pattern=2))
     languages: tuple[str, ...] = ()  # of the corpus; all of them if empty
-    joined_share: float = 0.4
+    joined_share: float = 0.3
     disguised_share: float = 0.1
-    rows_max: int = 1500  # of one label in one source
+    rows_max: int = 800  # of one label in one source
     by_source: bool = True  # whole sources are left out for measuring; otherwise groups
     bucket_bits: int = 18
     language_bits: int = 15
     words_weight: float = 1.5
     inverse_regularisation: float = 1.5
-    iterations_max: int = 45
+    iterations_max: int = 35
     second_look: bool = True  # without, a model is 110 MB smaller and weaker
-    lessons_max: int = 60_000  # of the second look, drawn by their weight
-    hidden: int = 128
+    lessons_max: int = 40_000  # of the second look, drawn by their weight
+    first_share: float = 0.35  # of the first look in what both say together
+    hidden: int = 96
     penalty: float = 1.5
     epochs: int = 8
 
@@ -187,14 +188,15 @@ class _Learner:
                     rows, held,
                 )
             )  # fmt: skip
+        share = self._recipe.first_share
+        again = share * scores + (1 - share) * again
         temperature = self._temperature(again)
         again /= temperature
         self._step("second look at everything")
         second = self._fit_second(rows, seen)
-        cool_second(second, temperature)
-        always = Models(first.labels, first.languages, second, ALWAYS_TWICE)
-        direct = choose_thresholds(self._judged(always, again)).direct
-        cascade = self._cascade(scores, again, direct)
+        cool_second(second, temperature / (1 - share))
+        direct = choose_thresholds(self._judged(first, again)).direct
+        cascade = replace(self._cascade(scores, again, direct), first=share / temperature)
         once = softmax(scores)
         opened = cascade.open(once[:, 0] + once[:, 1], self._pieces.owners)
         both = np.where(opened[:, None], again, scores)

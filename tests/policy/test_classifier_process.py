@@ -127,7 +127,7 @@ async def test_other_numbers_are_not_read_again_and_other_words_are(judge: Judge
 
 
 async def test_too_little_to_read_is_no_opinion(judge: Judge) -> None:
-    assert await judge.read(["7", "!!", "नमस्ते आपका ऑर्डर"]) == [None, None, None]
+    assert await judge.read(["7", "!!", "안녕하세요 주문하신 상품"]) == [None, None, None]
 
 
 async def test_spans_and_disguises_are_explained(judge: Judge) -> None:
