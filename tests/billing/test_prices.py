@@ -199,6 +199,17 @@ async def test_a_code_to_another_country_is_international_where_the_card_says_so
     assert await nowhere.reserve(nowhere.item(category=AUTHENTICATION, country="QA")) == [300_000]
 
 
+async def test_what_is_free_adds_to_the_volume_in_one_batch_as_in_two(house: House) -> None:
+    business = await open_business(house, currency=new_currency())
+    rows = "rate,app,ZZ,service,CUR,1,1,1,,\nrate,app,ZZ,service,CUR,2,,0.5,,"
+    await load(house, f"volume {business.currency}", rows, business.currency)
+    free = business.item(category=SERVICE, window_open=True)
+    paid = [business.item(category=SERVICE) for _ in range(2)]
+    assert await business.reserve(free, paid[0]) == [0, UNIT // 2]
+    assert await business.reserve(paid[1]) == [UNIT // 2]
+    assert await check_ledger(house) == []
+
+
 async def test_a_quote_names_the_row_and_the_rule_and_holds_nothing(house: House) -> None:
     business = await with_card(house)
     await business.reserve(business.item(), business.item())

@@ -73,10 +73,15 @@ def price_of(
     """
     channel, country, currency = shipment.channel, shipment.destination_country, payer.currency_code
     rules = card.rules(channel, currency, now)
-    if rule := _free_whatever_it_costs(shipment, rules, now):
-        market = MARKETS.region_of(country, now) or country
-        return Price(Money(currency, 0), shipment.category, market, None, rule, is_counted=False)
     category, ladder = _find(shipment, payer, card, now)
+    if rule := _free_whatever_it_costs(shipment, rules, now):
+        # It adds to the volume of the market that would have priced it.
+        if ladder is None:
+            market = MARKETS.region_of(country, now) or country
+        else:
+            market = ladder.rungs[0].market
+        is_counted = ladder is not None and ladder.has_tiers
+        return Price(Money(currency, 0), category, market, None, rule, is_counted)
     if ladder is None:
         return NoRate(category, country, currency)
     used = 0
