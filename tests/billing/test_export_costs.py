@@ -92,7 +92,7 @@ async def test_a_day_of_the_file_is_one_of_the_business(house: House) -> None:
     [row] = rows_of(await export(business.operator, business, month))
     assert row["ChargePeriodStart"] == f"{month:%Y-%m}-04T21:00:00Z"
     assert row["ChargePeriodEnd"] == f"{month:%Y-%m}-05T21:00:00Z"
-    assert (row["PricingQuantity"], row["x_MessageCount"]) == ("2", "2")
+    assert (row["PricingQuantity"], row["x_MessageCount"]) == ("2.0", "2")
 
 
 async def test_what_makes_no_sense_is_refused(house: House) -> None:

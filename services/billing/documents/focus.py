@@ -60,6 +60,7 @@ COLUMNS: Final = (
     "x_Channel",
     "x_EntryId",
     "x_FreeRule",
+    "x_IssuerLegalName",
     "x_Market",
     "x_MessageCount",
 )
@@ -127,14 +128,20 @@ def _shared(costs: Costs, document: Invoice | None) -> dict[str, Any]:
         "BillingCurrency": costs.currency_code,
         "BillingPeriodStart": _moment(costs.period.start_time),
         "BillingPeriodEnd": _moment(costs.period.end_time),
-        "InvoiceIssuerName": document.seller.legal_name if document else PROVIDER,
+        "InvoiceIssuerName": PROVIDER,
         "ProviderName": PROVIDER,
         "PublisherName": PROVIDER,
         "ServiceCategory": "Integration",
         "ServiceSubcategory": "Messaging",
         "ServiceName": "Hudhud Messages",
     }
-    return row if document is None else {**row, "InvoiceId": document.number_text}
+    if document is None:
+        return row
+    return {
+        **row,
+        "InvoiceId": document.number_text,
+        "x_IssuerLegalName": document.seller.legal_name,
+    }
 
 
 def _usage(charge: Charge, costs: Costs) -> dict[str, Any]:
@@ -144,6 +151,8 @@ def _usage(charge: Charge, costs: Costs) -> dict[str, Any]:
     market = key.market or EVERYWHERE
     contracted = charged(key, charge.unit_price)
     cost = decimal(charged(key, charge.listed))
+    # The specification has quantities as decimals, and readers that guess a type would not.
+    quantity = f"{charge.units}.0"
     return {
         **_on(charge.day, costs.period),
         "ChargeCategory": "Usage",
@@ -156,9 +165,9 @@ def _usage(charge: Charge, costs: Costs) -> dict[str, Any]:
         "ListCost": decimal(charge.listed),
         "ListUnitPrice": decimal(charge.unit_price),
         "PricingCategory": "Standard",
-        "PricingQuantity": charge.units,
+        "PricingQuantity": quantity,
         "PricingUnit": unit,
-        "ConsumedQuantity": charge.units,
+        "ConsumedQuantity": quantity,
         "ConsumedUnit": unit,
         "SkuId": sku,
         "SkuMeter": unit,
