@@ -49,12 +49,10 @@ ENV PATH=/hudhud/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     OPENBLAS_NUM_THREADS=1 \
     HOME=/tmp \
     HUDHUD_LOG_FORMAT=json \
-    HUDHUD_MODEL_DIRECTORY=/hudhud/build/model \
-    HUDHUD_MODEL_VERIFICATION_KEY_FILE=/hudhud/build/model_release.pub
+    HUDHUD_MODEL_DIRECTORY=/hudhud/ml/released \
+    HUDHUD_MODEL_VERIFICATION_KEY_FILE=/hudhud/ml/released/release.pub
 COPY --from=packages /hudhud/.venv .venv
-COPY .state/keys/model_release.pub build/model_release.pub
 COPY build/stubs build/stubs
-COPY build/model build/model
 COPY ml ml
 COPY services services
 # The bill of materials names what is really there, and the check says whether it is enough.

@@ -102,7 +102,7 @@ BUILDER ?= $(shell if docker info > /dev/null 2>&1; then echo docker; \
 CLUSTER := $(BIN)/python -m services.cluster.deploy
 
 .PHONY: image
-image: stubs model  ## build the image IMAGE=hudhud:dev for a cluster, with docker, podman or buildah
+image: stubs  ## build the image IMAGE=hudhud:dev for a cluster, with docker, podman or buildah
 	@[ -n "$(BUILDER)" ] || { echo "An image takes docker (with its daemon), podman or buildah;" \
 	    "none of them works here. On Debian: apt-get install buildah" >&2; exit 1; }
 	@DOCKER_BUILDKIT=1 $(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) \

@@ -13,10 +13,10 @@ from services.local.secrets import Secrets
 from tests.k8s.rendered import OVERLAYS, SERVICES, Manifest, of_kind, workloads
 
 # Where the manifests mount things, and the image has its model.
-TLS, SECRET_FILES, IMAGE = "/etc/hudhud/tls", "/etc/hudhud/secrets", "/hudhud/build"
+TLS, SECRET_FILES, IMAGE = "/etc/hudhud/tls", "/etc/hudhud/secrets", "/hudhud/ml/released"
 OF_THE_IMAGE = {
-    "HUDHUD_MODEL_DIRECTORY": f"{IMAGE}/model",
-    "HUDHUD_MODEL_VERIFICATION_KEY_FILE": f"{IMAGE}/model_release.pub",
+    "HUDHUD_MODEL_DIRECTORY": IMAGE,
+    "HUDHUD_MODEL_VERIFICATION_KEY_FILE": f"{IMAGE}/release.pub",
 }
 
 
@@ -74,8 +74,7 @@ def mounted(tmp_path: Path) -> dict[str, Path]:
         file = getattr(secrets, attribute)
         (places[SECRET_FILES] / file.name).write_bytes(file.read_bytes())
     (places[SECRET_FILES] / "credential").write_text(f"{OPERATOR} credential")
-    (places[IMAGE] / "model").mkdir()
-    (places[IMAGE] / "model_release.pub").write_text("a public key")
+    (places[IMAGE] / "release.pub").write_text("a public key")
     return places
 
 
