@@ -48,19 +48,19 @@ class Recipe:
     """The settings of a training."""
 
     seed: int = 1
-    shares: Shares = field(default_factory=lambda: Shares(from_pattern=2))
+    shares: Shares = field(default_factory=Shares)
     languages: tuple[str, ...] = ()  # of the corpus; all of them if empty
-    joined_share: float = 0.3
+    joined_share: float = 0.4
     disguised_share: float = 0.1
-    rows_max: int = 800  # of one label in one source
+    rows_max: int = 1500  # of one label in one source
     by_source: bool = True  # whole sources are left out for measuring; otherwise groups
     bucket_bits: int = 18
     language_bits: int = 15
     words_weight: float = 1.5
     inverse_regularisation: float = 1.5
-    iterations_max: int = 35
+    iterations_max: int = 45
     second_look: bool = True  # without, a model is 110 MB smaller and weaker
-    lessons_max: int = 40_000  # of the second look, drawn by their weight
+    lessons_max: int = 60_000  # of the second look, drawn by their weight
     first_share: float = 0.35  # of the first look in what both say together
     hidden: int = 96
     penalty: float = 1.5
