@@ -20,7 +20,7 @@ ACCESS_FILE = FOLDER.parent / "services" / "access.toml"
 INTERNAL_PORT = 7440
 POSTGRES_PORT = 5432
 NATS_PORT = 4222
-DATABASE_USERS = ("identity", "policy", "billing", "messaging", "edge")
+DATABASE_USERS = ("identity", "policy", "billing", "billing-audit", "messaging", "edge")
 # Identity tells nobody anything, so it needs no NATS.
 EVENT_USERS = ("policy", "billing", "messaging", "edge")
 

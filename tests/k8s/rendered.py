@@ -41,8 +41,9 @@ def of_kind(folder: str, *kinds: str) -> Iterator[Manifest]:
 
 def workloads(folder: str) -> Iterator[tuple[str, Manifest]]:
     """The name and the pod's specification of everything that runs."""
-    for each in of_kind(folder, "Deployment", "StatefulSet", "Job"):
-        yield each["metadata"]["name"], each["spec"]["template"]["spec"]
+    for each in of_kind(folder, "Deployment", "StatefulSet", "Job", "CronJob"):
+        spec = each["spec"]["jobTemplate"]["spec"] if each["kind"] == "CronJob" else each["spec"]
+        yield each["metadata"]["name"], spec["template"]["spec"]
 
 
 def name_of(manifest: Manifest) -> str:

@@ -73,7 +73,7 @@ def test_services_call_whom_the_design_lets_them(folder: str) -> None:
 def test_who_needs_state_and_events_reaches_them(folder: str) -> None:
     reached = {way for way in ways(folder) if way[1] in ("postgres", "nats") and way[0] != way[1]}
     assert reached == {
-        *((service, "postgres", 5432) for service in SERVICES),
+        *((name, "postgres", 5432) for name in (*SERVICES, "billing-audit")),
         *((service, "nats", 4222) for service in SERVICES if service != "identity"),
     }
 
