@@ -29,7 +29,9 @@ def pseudonymised(text: str) -> str:
     if "." in text or "/" in text:
         text = _LINK.sub(lambda match: _bare(match[0]), text)
     if "@" in text:
-        text = _ACCOUNT.sub("@name", _MAILBOX.sub("name@", text))
+        before = ""
+        while before != text:  # after a sign, a new name may look like the host of a mailbox
+            before, text = text, _ACCOUNT.sub("@name", _MAILBOX.sub("name@", text))
     return _NUMBER.sub(lambda match: _zeroed(match[0]), text)
 
 

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.unit
         ("ref JD0146000034", "ref JD0100000000"),
         ("EUR 1,234.50 on 12/05, code 482913", "EUR 1,234.50 on 12/05, code 482913"),
         ("write to ann.lee+x@example.com.", "write to name@example.com."),
+        ("late.@00", "name@name"),
         ("pay ann@upi or follow @ann_lee", "pay name@upi or follow @name"),
         ("https://a.example/pay?user=ann&t=1#x!", "https://a.example/pay!"),
         ("www.a.example/u/8f3Kq2Zx/offer.", "www.a.example/u/0/offer."),
