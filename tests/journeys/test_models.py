@@ -31,6 +31,7 @@ SIGNING_KEY = TRAINED_HERE.public_key.with_suffix(".key")
 # Models are loaded again and again, on a machine that tests keep busy.
 pytestmark = pytest.mark.timeout(240)
 
+SWITCH_SECONDS_MAX = 90.0
 NOTICE = "Your parcel 4471 is at our Aleppo branch. Please bring the receipt."
 
 
@@ -125,7 +126,7 @@ async def test_policy_is_killed_in_the_middle_of_a_promotion(
             found = await database.fetchval("SELECT candidate_version FROM model_roles")
             return bool(found == release.version)
 
-        await eventually(announced)
+        await eventually(announced, SWITCH_SECONDS_MAX)
     finally:
         await database.close()
     await platform.kill("policy")
@@ -139,7 +140,7 @@ async def test_policy_is_killed_in_the_middle_of_a_promotion(
         assert code == 0 or "MODEL_CHANGE_UNDER_WAY" in told, told
         return code == 0
 
-    await eventually(goes_through)
+    await eventually(goes_through, SWITCH_SECONDS_MAX)
     assert (await terminal("rollback"))[0] == 0
 
 
