@@ -30,7 +30,7 @@ _POLL_SECONDS = 0.02
 _SETTINGS = {
     "listen_addresses": "",  # A unix socket only: nothing to collide with, nothing to scan.
     "unix_socket_permissions": "0700",
-    "max_connections": "200",
+    "max_connections": "400",
     "shared_buffers": "128MB",
     # An acknowledged commit is on the disk. Accepted messages and money stand on this.
     "fsync": "on",

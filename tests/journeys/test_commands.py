@@ -65,7 +65,7 @@ async def test_any_rpc_can_be_called_by_reflection(
     assert "hudhud.billing.v1.BillingService/ListRates" in capsys.readouterr().out
     await call.call(parties.doors, "hudhud.billing.v1.BillingService/ListRates", "{}")
     rates = json.loads(capsys.readouterr().out)["rates"]
-    assert {rate["price"]["currencyCode"] for rate in rates} == {"USD"}
+    assert "USD" in {rate["price"]["currencyCode"] for rate in rates}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from ml.places import TRAINED_HERE
 from services.local.parties import text_message
 from services.local.platform import LocalPlatform
 from tests.fixtures.waiting import eventually
-from tests.journeys.parties import ADVERTISEMENT, RECEIPT_PARAMETERS, Parties, receipt
+from tests.journeys.parties import ADVERTISEMENT, Parties, receipt
 from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
 
 # The platform trusts what was trained on this machine.
@@ -32,6 +32,8 @@ SIGNING_KEY = TRAINED_HERE.public_key.with_suffix(".key")
 pytestmark = pytest.mark.timeout(240)
 
 SWITCH_SECONDS_MAX = 90.0
+# Of no other journey on the same platform.
+ORDER_REPORTED = "90417"
 NOTICE = "Your parcel 4471 is at our Aleppo branch. Please bring the receipt."
 
 
@@ -148,7 +150,7 @@ async def test_what_people_say_goes_to_reviewers_and_back(
     parties: Parties, terminal: Terminal, tmp_path: Path
 ) -> None:
     business, person = await parties.business(), await parties.person()
-    await business.send(receipt(person.phone_number))
+    await business.send(receipt(person.phone_number, order=ORDER_REPORTED))
     message = await person.next_message()
     await person.device.report(message.message_id, ReportMessageRequest.REASON_SCAM)
     file = tmp_path / "said.jsonl"
@@ -157,7 +159,7 @@ async def test_what_people_say_goes_to_reviewers_and_back(
     assert file.stat().st_mode & 0o777 == 0o600
     said, bad = read_entries(file)
     assert not bad
-    reported = next(each for each in said if RECEIPT_PARAMETERS["order"] in each.text)
+    [reported] = [each for each in said if ORDER_REPORTED in each.text]
     assert (reported.kind, reported.label, reported.previous) == ("report", "scam", "allow")
     assert person.phone_number not in file.read_text()
     time = datetime.now(UTC).isoformat()

@@ -106,9 +106,9 @@ async def test_the_same_artifact_with_another_manifest_is_refused(
     replica: Replica, press: Press, kept: Release
 ) -> None:
     told = json.loads(kept.manifest)
-    names = ("created", "languages", "thresholds", "training", "metrics")
+    names = ("created", "languages", "thresholds", "training", "unseen")
     described = {name: told[name] for name in names}
-    models = joblib.load(kept.folder / releases.MODEL_FILE)
+    _, models = releases.load_verified(kept.folder, press.key.public_key())
     twin = Release(kept.folder.with_name("twin"), kept.version)
     releases.write_release(twin.folder, models, {**described, "card": "Better."}, press.key)
     with pytest.raises(Refusal, match="MODEL_VERSION_REUSED"):

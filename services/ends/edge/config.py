@@ -31,9 +31,9 @@ class EdgeSettings(ServiceSettings):
         description="32 bytes or more: franking keys are derived from it"
     )
     edge_batch_items_max: int = Field(128, ge=1, le=256)
-    # One batch is screened, one sealed, one dispatched. More at once would mean smaller batches:
-    # the price of each hop would be shared by fewer.
-    edge_batches_in_flight_max: int = Field(3, ge=1, le=16)
+    # One batch is screened while the one before it is sealed and dispatched. More at once would
+    # mean smaller batches: the price of each hop would be shared by fewer.
+    edge_batches_in_flight_max: int = Field(2, ge=1, le=16)
     edge_contact_cache_seconds: float = Field(60.0, gt=0)
     edge_template_cache_seconds: float = Field(30.0, gt=0)
     edge_events_retention_days: int = Field(30, ge=1)

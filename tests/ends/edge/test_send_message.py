@@ -214,7 +214,7 @@ async def test_what_arrives_while_a_batch_is_under_way_shares_the_next(
     await eventually(lambda: house.server.calls_in_flight == 39)
     messaging.may_accept.set()
     await asyncio.gather(first, *rest)
-    # Three batches may be under way; what they do not take waits and forms the next.
+    # Batches may be under way; what they do not take waits and forms the next.
     assert sum(len(batch) for batch in messaging.batches) == 40
     assert len(messaging.batches) <= 6
     assert sorted(opened(house, townsman, business_id), key=int) == [f"{n}" for n in range(40)]
