@@ -44,6 +44,8 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ml", "label", *arguments], stdin=theirs, stdout=theirs,
             stderr=theirs, env=environment, cwd=PROJECT, start_new_session=True,
+            # Tests themselves may run where a terminal that is gone is ignored (nohup).
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )  # fmt: skip
         os.close(theirs)
         self.seen = ""
