@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from click.testing import CliRunner
 
@@ -21,7 +20,6 @@ from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
 from ml.places import TRAINED_HERE
 from services.local.parties import text_message
-from services.local.platform import LocalPlatform
 from tests.fixtures.waiting import eventually
 from tests.journeys.parties import ADVERTISEMENT, Parties, receipt
 from tests.policy.releases import EVERYTHING_IS_STOPPED, Press
@@ -31,7 +29,6 @@ SIGNING_KEY = TRAINED_HERE.public_key.with_suffix(".key")
 # Models are loaded again and again, on a machine that tests keep busy.
 pytestmark = pytest.mark.timeout(240)
 
-SWITCH_SECONDS_MAX = 90.0
 # Of no other journey on the same platform.
 ORDER_REPORTED = "90417"
 NOTICE = "Your parcel 4471 is at our Aleppo branch. Please bring the receipt."
@@ -113,37 +110,6 @@ async def test_a_model_is_tried_promoted_and_rolled_back(
     fleet = await terminal.json("fleet")
     assert [model["state"] for model in fleet["models"]] == ["stored"]
     assert [replica["refusals"] for replica in fleet["replicas"]] == [[]]
-
-
-async def test_policy_is_killed_in_the_middle_of_a_promotion(
-    platform: LocalPlatform, terminal: Terminal, tmp_path: Path
-) -> None:
-    """Nothing was changed by half; a few seconds later the same command goes through."""
-    release = Press(tmp_path, SIGNING_KEY).release()
-    promotion = asyncio.create_task(terminal("promote", str(release.folder)))
-    database = await asyncpg.connect(platform.database_url("policy"))
-    try:
-
-        async def announced() -> bool:
-            found = await database.fetchval("SELECT candidate_version FROM model_roles")
-            return bool(found == release.version)
-
-        await eventually(announced, SWITCH_SECONDS_MAX)
-    finally:
-        await database.close()
-    await platform.kill("policy")
-    code, _, told = await promotion
-    assert code == 4, told
-    await platform.start("policy")
-    assert (await terminal.json("fleet"))["live_version"] == ""
-
-    async def goes_through() -> bool:
-        code, _, told = await terminal("promote", release.version)
-        assert code == 0 or "MODEL_CHANGE_UNDER_WAY" in told, told
-        return code == 0
-
-    await eventually(goes_through, SWITCH_SECONDS_MAX)
-    assert (await terminal("rollback"))[0] == 0
 
 
 async def test_what_people_say_goes_to_reviewers_and_back(
