@@ -151,16 +151,17 @@ def test_files_are_measured_with_both_models(
     lenient: dict[str, Any], with_model: list[str], small_training: Training,
     described: dict[str, Any], release: Release, tmp_path: Path,
 ) -> None:  # fmt: skip
-    """With a threshold that nothing reaches, a model stops nothing: on the same messages, worse."""
-    lax = described | {"thresholds": described["thresholds"] | {
-        "direct": 1.1, "direct_unknown_language": 1.1}}  # fmt: skip
-    write_release(tmp_path / "lax", small_training.models, lax, release.key)
+    """What stops nothing is worse on the same messages than what stops everything."""
+    for name, threshold in (("strict", 0.0), ("lax", 1.1)):
+        told = described | {"thresholds": described["thresholds"] | {
+            "direct": threshold, "direct_unknown_language": threshold}}  # fmt: skip
+        write_release(tmp_path / name, small_training.models, told, release.key)
     file = tmp_path / "rows.jsonl"
     row = {"text": "MEGA SALE 70% off everything, shop now!", "label": "promotional", "lang": "en"}
     file.write_text("".join(json.dumps(row | {"id": str(at)}) + "\n" for at in range(200)))
 
-    result = run("release", file, "--to", tmp_path / "releases", "--live", release.folder, "--json",
-                 "--model", tmp_path / "lax", *with_model[2:])  # fmt: skip
+    result = run("release", file, "--to", tmp_path / "releases", "--live", tmp_path / "strict",
+                 "--json", "--model", tmp_path / "lax", *with_model[2:])  # fmt: skip
     assert result.exit_code == 1, result.output
     [worse, _] = [one for one in json.loads(result.stdout)["differences"] if one["worse"]]
     assert (worse["label"], worse["stopped_by_a"], worse["stopped_by_b"]) == ("promotional", 1, 0)
