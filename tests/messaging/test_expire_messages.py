@@ -146,7 +146,7 @@ async def test_what_another_replica_has_its_hands_on_is_not_waited_for(
                 "SELECT FROM device_envelopes WHERE message_id = $1 FOR UPDATE",
                 message_id_of(held),
             )
-            house.clock.advance(3600 + 120)
+            house.clock.advance(3600 + 180)
             await expire(house)
             [change] = await house.changes()
             assert change.message.message_id == str(message_id_of(free))
