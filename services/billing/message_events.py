@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -43,10 +42,5 @@ class MessageEvents:
             else:
                 raise ValueError(f"no reservation follows a message into state {message.state}")
         await settle_reservations(self._database, captured, released)
-        _trace("capture", captured, started, parent="delivered")
-        _trace("release", released, started, parent="send")
-
-
-def _trace(step: str, keys: Iterable[MessageKey], started: int, *, parent: str) -> None:
-    names = (f"{key.business_id}/{key.message_id}" for key in keys)
-    traces.record(step, names, started, parent=parent)
+        traces.record("capture", captured, started, parent="delivered")
+        traces.record("release", released, started, parent="send")

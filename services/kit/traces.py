@@ -10,9 +10,9 @@ never content. Off, which is the default, a call of `record` costs one compariso
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeAlias
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -24,6 +24,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 _SCOPE: Final = InstrumentationScope("hudhud")
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _WHOLE: Final = 1 << 56  # the random part of a trace id, its last seven bytes, is below this
+
+# What a thing is known by: whose it is, and its id there.
+Traveller: TypeAlias = tuple[object, object]
 
 now: Final = time.time_ns
 
@@ -37,19 +40,19 @@ class Tracer:
         self._processor = processor
         self._below = int(sampled_share * _WHOLE)
 
-    def trace_id(self, traveller: str) -> int | None:
-        """The trace of what has this id; None if it is not sampled."""
-        trace_id = int.from_bytes(blake2b(traveller.encode(), digest_size=16).digest(), "big")
+    def trace_id(self, traveller: Traveller) -> int | None:
+        """The trace of what is known by this; None if it is not sampled."""
+        digest = blake2b(_text(traveller).encode(), digest_size=16).digest()
+        trace_id = int.from_bytes(digest, "big")
         return trace_id if trace_id % _WHOLE < self._below else None
 
     def record(
         self,
         name: str,
         parent: str,
-        travellers: Iterable[str],
+        travellers: Iterable[Traveller],
         start: int,
         end: int,
-        attributes: Mapping[str, str | int] | None,
     ) -> None:
         """One span for each of those that are sampled."""
         for traveller in travellers:
@@ -62,7 +65,7 @@ class Tracer:
                     context=_context(trace_id, name),
                     parent=_context(trace_id, parent) if parent else None,
                     resource=self._resource,
-                    attributes={"hudhud.id": traveller, **(attributes or {})},
+                    attributes={"hudhud.id": _text(traveller)},
                     instrumentation_scope=_SCOPE,
                     start_time=start,
                     end_time=end,
@@ -102,27 +105,31 @@ def is_on() -> bool:
 
 def record(
     name: str,
-    travellers: Iterable[str],
+    travellers: Iterable[Traveller],
     start: int,
     end: int | None = None,
     *,
     parent: str = "",
-    attributes: Mapping[str, str | int] | None = None,
 ) -> None:
     """Tell that a step `name`, part of the step `parent`, was taken for each of `travellers`.
 
     `start` and `end` are nanoseconds since 1970 as `now` gives them; without `end` it is now.
     """
     if _tracer is not None:
-        _tracer.record(name, parent, travellers, start, end or now(), attributes)
+        _tracer.record(name, parent, travellers, start, end or now())
 
 
-def headers(traveller: str, name: str) -> dict[str, str] | None:
+def headers(traveller: Traveller, name: str) -> dict[str, str] | None:
     """The `traceparent` (W3C Trace Context) of a step, for events that others may follow."""
     trace_id = None if _tracer is None else _tracer.trace_id(traveller)
     if trace_id is None:
         return None
     return {"traceparent": f"00-{trace_id:032x}-{_span_id(trace_id, name):016x}-01"}
+
+
+def _text(traveller: Traveller) -> str:
+    owner, own_id = traveller
+    return f"{owner}/{own_id}"
 
 
 def _context(trace_id: int, name: str) -> SpanContext:

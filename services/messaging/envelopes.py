@@ -14,7 +14,6 @@ from hudhud.messaging.v1 import message_pb2
 from services.kit import traces
 from services.kit.outbox import Event
 from services.messaging.domain import Change, Message, MessageKey, Price, SealedCopy
-from services.messaging.figures import trace_name
 from services.messaging.store.ids import id_of_bytes, parse_id
 
 
@@ -90,5 +89,5 @@ def change_event(change: Change) -> Event:
         event_id,
         f"hudhud.messaging.message.{change.message.state.name.lower()}",
         changed.SerializeToString(),
-        traces.headers(trace_name(change.message), change.message.state.name.lower()),
+        traces.headers(key[1:], change.message.state.name.lower()),
     )

@@ -47,18 +47,13 @@ def count_changes(changes: Iterable[Change]) -> None:
         if traces.is_on():
             traces.record(
                 message.state.name.lower(),
-                [trace_name(message)],
+                [message.key[1:]],
                 int(message.accept_time.timestamp() * 1e9),
                 int(message.update_time.timestamp() * 1e9),
                 parent="send",
             )
     for (category, state), count in tally.items():
         _STATES.labels(_name(category), state.name.lower()).inc(count)
-
-
-def trace_name(message: Message) -> str:
-    """By which the message's trace is known."""
-    return f"{message.key.business_id}/{message.key.message_id}"
 
 
 def _name(category: int) -> str:

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 # What counts, so that it is registered.
 import services.billing.figures
-import services.ends.edge.actions.send_messages
+import services.ends.edge.figures
 import services.kit.calls
 import services.messaging.figures
 import services.policy.figures  # noqa: F401

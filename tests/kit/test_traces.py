@@ -26,10 +26,10 @@ def exported() -> Iterator[InMemorySpanExporter]:
 def test_steps_of_one_traveller_are_one_tree_wherever_they_are_taken(
     exported: InMemorySpanExporter,
 ) -> None:
-    traces.record("send", ["a"], 1, 9)
+    traces.record("send", [("shop", "a")], 1, 9)
     another = InMemorySpanExporter()
     traces.use(Tracer("another", SimpleSpanProcessor(another), 1.0))
-    traces.record("screen", ["a"], 2, 3, parent="send")
+    traces.record("screen", [("shop", "a")], 2, 3, parent="send")
 
     [send], [screen] = exported.get_finished_spans(), another.get_finished_spans()
     assert screen.parent is not None
@@ -43,14 +43,14 @@ def test_steps_of_one_traveller_are_one_tree_wherever_they_are_taken(
 
 
 def test_travellers_have_traces_of_their_own(exported: InMemorySpanExporter) -> None:
-    traces.record("send", ["a", "b"], 1)
+    traces.record("send", [("shop", "a"), ("shop", "b")], 1)
 
     first, second = exported.get_finished_spans()
     assert first.context.trace_id != second.context.trace_id
 
 
 def test_a_share_is_sampled_and_all_agree_on_it() -> None:
-    travellers = [str(uuid4()) for _ in range(4_000)]
+    travellers = [("shop", uuid4()) for _ in range(4_000)]
     exporters = [InMemorySpanExporter(), InMemorySpanExporter()]
     for exporter in exporters:
         traces.use(Tracer("probe", SimpleSpanProcessor(exporter), 0.25))
@@ -66,18 +66,18 @@ def test_a_share_is_sampled_and_all_agree_on_it() -> None:
 
 
 def test_headers_name_the_step(exported: InMemorySpanExporter) -> None:
-    traces.record("delivered", ["a"], 1)
+    traces.record("delivered", [("shop", "a")], 1)
 
     [span] = exported.get_finished_spans()
-    assert traces.headers("a", "delivered") == {
+    assert traces.headers(("shop", "a"), "delivered") == {
         "traceparent": f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-01"
     }
 
 
 def test_off_nothing_is_recorded_and_nothing_is_read() -> None:
     traces.use(None)
-    travellers = iter(["a"])
+    travellers = iter([("shop", "a")])
 
     traces.record("send", travellers, 1)
-    assert list(travellers) == ["a"]
-    assert traces.headers("a", "send") is None
+    assert list(travellers) == [("shop", "a")]
+    assert traces.headers(("shop", "a"), "send") is None

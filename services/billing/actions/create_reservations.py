@@ -56,8 +56,7 @@ async def create_reservations(
 
     started = traces.now()
     outcomes = await database.run("create_reservations", reserve)
-    names = (f"{item.key.business_id}/{item.key.message_id}" for item in items)
-    traces.record("reserve", names, started, parent="accept")
+    traces.record("reserve", (item.key for item in items), started, parent="accept")
     return outcomes
 
 

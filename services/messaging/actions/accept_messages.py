@@ -188,8 +188,7 @@ class AcceptMessages:
 
             # 5. Tell the streams of these devices. What gets lost here is found by their next look.
             self._wakeups.wake({copy.end_id for _, _, copy in copies})
-        names = (f"{business_id}/{message_id}" for business_id, message_id in firsts)
-        traces.record("accept", names, started, parent="dispatch")
+        traces.record("accept", firsts, started, parent="dispatch")
         return [_answer(one, answers[one.id]) for one in batch]
 
     async def _reserve(

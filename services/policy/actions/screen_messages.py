@@ -110,8 +110,8 @@ class ScreenMessages:
             else:
                 known.verdicts.update(await self._keep(decided))
         answers = [self._answer(draft, known.verdicts, refusals) for draft in drafts]
-        names = (f"{draft.key.business_id}/{draft.key.message_id}" for draft in drafts)
-        traces.record("judge", names, started, parent="screen")
+        keys = ((draft.key.business_id, draft.key.message_id) for draft in drafts)
+        traces.record("judge", keys, started, parent="screen")
         return answers
 
     async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:

@@ -15,13 +15,10 @@ again picks the road up: policy and messaging answer a repetition with their fir
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-
-import prometheus_client
 
 from services.ends.edge.actions.prepare import Preparer
 from services.ends.edge.contacts import Contacts
@@ -39,6 +36,7 @@ from services.ends.edge.domain import (
     Stopped,
 )
 from services.ends.edge.errors import EdgeReasons
+from services.ends.edge.figures import count_outcomes
 from services.ends.edge.ports import Messaging, Policy
 from services.ends.edge.session_book import SealRequest, SessionBook
 from services.ends.sealing import envelopes
@@ -46,12 +44,6 @@ from services.kit import traces
 from services.kit.clock import Clock
 from services.kit.coalesce import Coalescer
 from services.kit.errors import Refusal
-
-OUTCOMES: Final = prometheus_client.Counter(
-    "hudhud_send_outcomes_total",
-    "What became of messages to send, by category as far as it is known",
-    ["category", "outcome"],
-)
 
 # What one request to messaging carries at most, unless a single message is more.
 BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -106,7 +98,7 @@ class SendMessages:
         """What became of each message; a Refusal (or a fault) stands in the list, not raised."""
         started = traces.now()
         outcomes = await self._sending.submit_many(messages)
-        traces.record("send", map(_name, messages), started)
+        traces.record("send", map(_traveller, messages), started)
         return outcomes
 
     async def close(self) -> None:
@@ -124,7 +116,7 @@ class SendMessages:
             )
         )
         outcomes = [next(sent) if isinstance(result, _Cleared) else result for result in screened]
-        _count(messages, outcomes)
+        count_outcomes(messages, outcomes)
         return outcomes
 
     async def _judge(self, messages: Sequence[Prepared]) -> list[_Cleared | Stopped | Refusal]:
@@ -138,7 +130,7 @@ class SendMessages:
                 {(message.business_id, message.contact_id) for message in messages}
             ),
         )
-        traces.record("screen", map(_name, messages), started, parent="send")
+        traces.record("screen", map(_traveller, messages), started, parent="send")
         return [
             _judged(message, verdict, devices[message.business_id, message.contact_id])
             for message, verdict in zip(messages, verdicts, strict=True)
@@ -155,8 +147,8 @@ class SendMessages:
                 # was sealed after it in them must not arrive before it.
                 sealed = await self._sessions.seal(requests)
             leaving = self._leaving = asyncio.get_running_loop().create_future()
-        names = [_name(item.message) for item in cleared] if traces.is_on() else []
-        traces.record("seal", names, started, parent="send")
+        travellers = [_traveller(item.message) for item in cleared] if traces.is_on() else []
+        traces.record("seal", travellers, started, parent="send")
         started = traces.now()
         left = False
         try:
@@ -166,7 +158,7 @@ class SendMessages:
             if not left:
                 self._sessions.retire(requests)
             leaving.set_result(left)
-            traces.record("dispatch", names, started, parent="send")
+            traces.record("dispatch", travellers, started, parent="send")
         return outcomes
 
     async def _accept(
@@ -187,34 +179,8 @@ class SendMessages:
         ]
 
 
-def _name(message: Outgoing | Prepared) -> str:
-    """By which its trace is known."""
-    return f"{message.business_id}/{message.message_id}"
-
-
-def _count(messages: Sequence[Outgoing], outcomes: Sequence[Outcome | Exception]) -> None:
-    # A template's category is policy's to say, and so known once it has passed.
-    counted = Counter(
-        (
-            outcome.category if isinstance(outcome, Sent) else message.category,
-            _outcome_name(outcome),
-        )
-        for message, outcome in zip(messages, outcomes, strict=True)
-    )
-    for (category, name), count in counted.items():
-        OUTCOMES.labels(category.name.lower(), name).inc(count)
-
-
-def _outcome_name(outcome: Outcome | Exception) -> str:
-    """Whether it is on its way, or the reason why it is not."""
-    match outcome:
-        case Sent():
-            return "accepted"
-        case Stopped():
-            return "blocked"
-        case Refusal():
-            return outcome.reason.name
-    return "fault"
+def _traveller(message: Outgoing | Prepared) -> traces.Traveller:
+    return message.business_id, message.message_id
 
 
 def _judged(
