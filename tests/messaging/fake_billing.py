@@ -6,6 +6,7 @@ of the real one.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -29,11 +30,14 @@ class FakeBilling:
         self.held: dict[tuple[UUID, UUID], tuple[ReservationRequest, Price]] = {}
         self.calls: list[Sequence[ReservationRequest]] = []
         self.failure: Exception | None = None
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def create_reservations(
         self, requests: Sequence[ReservationRequest]
     ) -> list[Price | Refusal]:
         self.calls.append(requests)
+        await self.may_answer.wait()
         if self.failure is not None:
             raise self.failure
         return [self._reserve(request) for request in requests]

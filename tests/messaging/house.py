@@ -102,7 +102,7 @@ class House:
             try:
                 addresses = (str(server.internal_address), str(server.public_address))
                 replica = Replica(self, *addresses, stack)
-                replica.stop = server.stop
+                replica.server = server
                 yield replica
             finally:
                 await server.stop(0)
@@ -179,7 +179,7 @@ class Replica:
     ) -> None:
         self.house = house
         self.pid = 0
-        self.stop: Any = None
+        self.server: Any = None  # of a replica in this process
         self._internal_address = internal_address
         self._public_address = public_address
         self._stack = stack

@@ -14,6 +14,7 @@ from services.kit.signing import SigningKey
 from services.messaging.domain import RESERVATION_MARGIN
 from services.messaging.envelopes import timestamp
 from services.messaging.errors import MessagingReasons
+from tests.fixtures.waiting import eventually
 from tests.messaging.house import House, Replica
 from tests.messaging.parties import (
     REPLY,
@@ -270,12 +271,20 @@ async def test_the_same_message_at_once_over_two_replicas_is_promised_once(
     assert tuple(row) == (40, 40)
 
 
-async def test_concurrent_calls_share_batches(
+async def test_what_arrives_while_batches_are_under_way_shares_the_next(
     house: House, replica: Replica, business: Business, person: Person
 ) -> None:
-    await asyncio.gather(*(accept_one(replica, business.item(person)) for _ in range(100)))
-    assert sum(len(requests) for requests in house.billing.calls) == 100
-    assert len(house.billing.calls) < 50
+    await accept_one(replica, business.item(person))
+    house.billing.may_answer.clear()
+    first = asyncio.ensure_future(accept_one(replica, business.item(person)))
+    await eventually(lambda: len(house.billing.calls) == 2)
+    rest = [asyncio.ensure_future(accept_one(replica, business.item(person))) for _ in range(99)]
+    await eventually(lambda: replica.server.calls_in_flight == 100)
+    house.billing.may_answer.set()
+    await asyncio.gather(first, *rest)
+    # One was under way, a second set out with whoever came first; all others are the third.
+    assert sum(len(requests) for requests in house.billing.calls) == 101
+    assert len(house.billing.calls) <= 4
 
 
 async def test_an_envelope_for_an_end_that_is_not_the_persons_is_seen_by_nobody(

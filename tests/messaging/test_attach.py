@@ -323,7 +323,7 @@ async def test_a_stream_moves_when_its_replica_goes_and_goes_on_elsewhere(
         async with attached(await device_of(leaving, person)) as end:
             received = await end.receive(10)
             await end.ack(*(envelope.envelope_id for envelope in received[:4]))
-            await leaving.stop(5)
+            await leaving.server.stop(5)
             ended = await end.until_closed()
     assert isinstance(ended, Refusal)
     assert ended.has(CommonReasons.STREAM_MOVED)
