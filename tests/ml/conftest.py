@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from ml.places import RELEASED
 from ml.release import write_release
 from ml.train import Recipe, Training, train
 
-# Trains in a few seconds; good enough to tell an advertisement from a greeting, and no more.
+# Trains in a second or two; good enough to tell an advertisement from a greeting, and no more.
 SMALL = Recipe(
-    shares=Shares(from_pattern=1, hard_pairs=0.2), languages=("ar", "en"), bucket_bits=13,
-    language_bits=13, iterations_max=9, second_look=False,
+    shares=Shares(from_pattern=1, hard_pairs=0.2), languages=("ar", "en"), bucket_bits=11,
+    language_bits=11, iterations_max=9, second_look=False,
 )  # fmt: skip
+# For tests of training itself, which need no judgement at all.
+TINY = replace(SMALL, languages=("sw", "th"))
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def in_silence(*_: Any) -> None:
 @pytest.fixture(scope="session")
 def small_training() -> Training:
     return train(SMALL, [], {}, in_silence)
+
+
+@pytest.fixture(scope="session")
+def tiny_training() -> Training:
+    return train(TINY, [], {}, in_silence)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from ml.attacks import DISGUISES, Friendly
 from ml.normalise import views
 
-pytestmark = pytest.mark.unit
-
 ENGLISH = "Mega discount this weekend on every single handbag, visit shop.example.com/sale today"
 ARABIC = "خصومات كبيرة هذا الأسبوع على جميع الحقائب والأحذية"
 # What only normalising undoes; the others leave something for the model to see through.

@@ -13,9 +13,7 @@ from ml import train as training
 from ml.checkpoints import Checkpoints
 from ml.fitting import fit_linear
 from ml.train import Training, train
-from tests.ml.conftest import SMALL, in_silence
-
-pytestmark = pytest.mark.unit
+from tests.ml.conftest import TINY, in_silence
 
 
 class PowerCut(Exception):
@@ -23,14 +21,14 @@ class PowerCut(Exception):
 
 
 def test_a_training_goes_on_where_it_stopped(
-    small_training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pull_the_plug(what: str, done: int, steps: int) -> None:
         if what.startswith("n-grams of everything"):
             raise PowerCut
 
     with pytest.raises(PowerCut):
-        train(SMALL, [], {}, pull_the_plug, Checkpoints(tmp_path))
+        train(TINY, [], {}, pull_the_plug, Checkpoints(tmp_path))
     finished = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     fitted: list[int] = []
 
@@ -39,11 +37,11 @@ def test_a_training_goes_on_where_it_stopped(
         return fit_linear(*given)
 
     monkeypatch.setattr(training, "fit_linear", counted)
-    again = train(SMALL, [], {}, in_silence, Checkpoints(tmp_path))
+    again = train(TINY, [], {}, in_silence, Checkpoints(tmp_path))
 
     assert len(finished) == 5, "one for each part"
     assert len(fitted) == 2, "the labels and the languages of everything"
-    assert again.unseen == small_training.unseen
+    assert again.unseen == tiny_training.unseen
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == finished
 
 
@@ -74,8 +72,8 @@ def test_a_step_half_written_is_made_again(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path).array("step", "x", lambda: np.ones(2)).sum() == 2
 
 
-def test_another_seed_trains_another_model(small_training: Training) -> None:
-    other = train(replace(SMALL, seed=2), [], {}, in_silence)
+def test_another_seed_trains_another_model(tiny_training: Training) -> None:
+    other = train(replace(TINY, seed=2), [], {}, in_silence)
 
-    assert other.described["digest"] != small_training.described["digest"]
-    assert other.unseen != small_training.unseen
+    assert other.described["digest"] != tiny_training.described["digest"]
+    assert other.unseen != tiny_training.unseen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from ml.data.labels import Entry
 from ml.data.store import Store
 from ml.places import MANIFEST_FILE
 from ml.release import MODEL_FILE
-from tests.ml.conftest import Release
-
-pytestmark = pytest.mark.unit
+from ml.train import Recipe, Training
+from tests.ml.conftest import SMALL, Release
 
 ROWS = [
     {"id": "1", "text": "Where are you? Dinner is ready", "lang": "en", "label": "personal"},
@@ -96,22 +96,31 @@ def test_a_missing_key_is_named(rows_file: Path, tmp_path: Path) -> None:
 
 
 def test_train_leaves_a_fresh_model_alone(
-    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The small model is what the small recipe gives; it is not trained once more."""
     import ml.train as training
 
+    trained: list[Recipe] = []
+
+    def train(recipe: Recipe, *_: object) -> Training:
+        trained.append(recipe)
+        return small_training
+
+    monkeypatch.setattr(training, "Recipe", lambda seed, by_source: replace(SMALL, seed=seed))
+    monkeypatch.setattr(training, "train", train)
     key = tmp_path / "keys" / "release.key"
-    trained: list[int] = []
-    monkeypatch.setattr(training, "Recipe", lambda seed, by_source: training_recipe(trained, seed))
-    monkeypatch.chdir(tmp_path)
-    arguments = ("train", "--if-stale", "--out", tmp_path / "made", "--signing-key", key)
+    arguments = ("train", "--if-stale", "--out", tmp_path / "made", "--signing-key", key,
+                 "--store", tmp_path / "store", "--work", tmp_path / "work")  # fmt: skip
 
     first = run(*arguments)
     assert first.exit_code == 0, first.output
     assert (tmp_path / "made" / MANIFEST_FILE).exists()
     assert key.stat().st_mode & 0o777 == 0o600
-    second = run(*arguments)
-    assert "is up to date" in second.stderr
+    assert "is up to date" in run(*arguments).stderr
+    assert trained == [SMALL]
+    assert run(*arguments, "--seed", 2).exit_code == 0
+    assert trained == [SMALL, replace(SMALL, seed=2)]
 
 
 def test_train_learns_from_the_store_and_not_from_what_is_withdrawn(
@@ -145,15 +154,6 @@ def test_train_learns_from_the_store_and_not_from_what_is_withdrawn(
     assert [row.label for row in after] == ["personal", "promotional", "personal"]
     assert set(digests) == {"store rows.jsonl", "store labels"}
     assert digests != others
-
-
-def training_recipe(trained: list[int], seed: int) -> Any:
-    from dataclasses import replace
-
-    from tests.ml.conftest import SMALL
-
-    trained.append(seed)
-    return replace(SMALL, seed=seed)
 
 
 def test_nothing_is_left_of_a_scoring_that_failed(

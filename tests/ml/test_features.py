@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.features import MessageFeatures
-
-pytestmark = pytest.mark.unit
 
 FEATURES = MessageFeatures(bucket_bits=16)
 

@@ -12,8 +12,6 @@ from ml.classifier import Classifier
 from ml.judgement import UNKNOWN_LANGUAGE, Abstention
 from ml.normalise import normalised_key
 
-pytestmark = pytest.mark.unit
-
 Blocked = Callable[[str], bool]
 
 RECEIPT = "Thank you for your purchase at Marva Stores. Total SAR 412.50, paid by card ****4821."

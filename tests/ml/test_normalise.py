@@ -12,8 +12,6 @@ from ml import symbols
 from ml.figures import numbers_reduced
 from ml.normalise import normalised_key, views
 
-pytestmark = pytest.mark.unit
-
 TEXTS = st.text(max_size=200)
 LATIN_WORDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=12)
 

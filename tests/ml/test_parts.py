@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.normalise import views
 from ml.parts import PART_LENGTH_MAX, parts
 from ml.pieces import pieces_of
-
-pytestmark = pytest.mark.unit
 
 SENTENCES = st.lists(st.text(alphabet="abc ؟.!\n|", max_size=60), max_size=8).map(" ".join)
 

@@ -31,8 +31,6 @@ from ml.train import Training
 from ml.versions import libraries
 from tests.ml.conftest import Release
 
-pytestmark = pytest.mark.unit
-
 
 class Opened(Exception):
     """Raised by a pickle that was opened."""

@@ -11,8 +11,6 @@ from ml.judgement import Abstention, Judgement
 from ml.report import ALL, Report, lost_to, mistakes, report
 from ml.thresholds import Thresholds
 
-pytestmark = pytest.mark.unit
-
 THRESHOLDS = Thresholds(0.8, 0.95, 0.9, 0.9, 0.97, 0.8, 0.5)
 
 

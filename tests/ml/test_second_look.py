@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +12,6 @@ from ml.fitting import cool_second, fit_second
 from ml.judgement import LABELS
 from ml.normalise import views
 from ml.second import COLUMNS, SecondLook, columns
-
-pytestmark = pytest.mark.unit
 
 MESSAGES = [
     "Your parcel arrives tomorrow, track it at https://track.example.com/x",

@@ -8,8 +8,6 @@ from ml.judgement import Abstention, Judgement
 from ml.sentences import ARABIC, ENGLISH, told
 from tests.ml.test_report import THRESHOLDS
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.mark.parametrize(
     ("promotional", "scam", "key"),

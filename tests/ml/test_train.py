@@ -11,30 +11,28 @@ from ml.evaluate import Judged, interval
 from ml.judge import Judge
 from ml.judgement import LABELS, Judgement
 from ml.train import Training, train
-from tests.ml.conftest import SMALL, in_silence
-
-pytestmark = pytest.mark.unit
+from tests.ml.conftest import TINY, in_silence
 
 
-def test_the_same_seed_gives_the_same_model(small_training: Training) -> None:
-    again = train(SMALL, [], {}, in_silence)
+def test_the_same_seed_gives_the_same_model(tiny_training: Training) -> None:
+    again = train(TINY, [], {}, in_silence)
 
     for name in ("labels", "languages"):
-        one, other = (getattr(each.models, name)[-1] for each in (small_training, again))
+        one, other = (getattr(each.models, name)[-1] for each in (tiny_training, again))
         np.testing.assert_array_equal(one.coef_, other.coef_)
         np.testing.assert_array_equal(one.intercept_, other.intercept_)
-    assert small_training.thresholds == again.thresholds
-    assert small_training.unseen == again.unseen
+    assert tiny_training.thresholds == again.thresholds
+    assert tiny_training.unseen == again.unseen
 
 
-def test_further_data_is_learned_from(small_training: Training) -> None:
+def test_further_data_is_learned_from() -> None:
     """A language of its own, with a word that stands for advertisements."""
     rows = [
         Row(str(number), f"zorb {'kuma' if number % 2 else 'lita'} zorb {number}", "xx",
             "other_spam" if number % 2 else "unknown_ham", "made up", str(number))
         for number in range(300)
     ]  # fmt: skip
-    trained = train(SMALL, rows, {}, in_silence)
+    trained = train(TINY, rows, {}, in_silence)
     texts = ["zorb kuma zorb", "zorb lita zorb"]
 
     bad, good = Judge(trained.models).judge(texts)

@@ -17,8 +17,6 @@ from ml.command import SOME_LINES_UNUSABLE
 from ml.data import Row
 from ml.data.store import Store
 
-pytestmark = pytest.mark.unit
-
 ROWS = [
     {"id": "a", "text": "Your parcel arrives today", "lang": "en", "label": "transactional"},
     {"id": "b", "text": "70% off all shoes, shop now", "lang": "en", "label": "promotional"},

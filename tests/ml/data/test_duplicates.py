@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.data.duplicates import clusters
-
-pytestmark = pytest.mark.unit
 
 NOTICE = "Your parcel from Corner Shop was handed over to the courier on Monday, track it online"
 

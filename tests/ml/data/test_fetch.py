@@ -18,8 +18,6 @@ from ml.cli import main
 from ml.command import SOME_LINES_UNUSABLE
 from ml.data.store import Store
 
-pytestmark = pytest.mark.integration
-
 TABLE = b'ham\tSee you at eight\nspam\tWin a "prize" now, call 09061234567\n'
 
 

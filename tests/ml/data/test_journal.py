@@ -9,12 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
-
-pytestmark = pytest.mark.unit
+from services.local.leash import Leash
 
 
 def entry(id_: str) -> Entry:
@@ -66,12 +63,12 @@ for at in range(100_000):
 """
 
 
-@pytest.mark.integration
-def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path) -> None:
+def test_what_was_acknowledged_before_a_kill_is_there(tmp_path: Path, leash: Leash) -> None:
     path = tmp_path / "labels.jsonl"
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
     ) as writer:
+        leash.tie(writer.pid)
         assert writer.stdout
         acknowledged = [writer.stdout.readline().strip() for _ in range(50)]
         os.kill(writer.pid, signal.SIGKILL)

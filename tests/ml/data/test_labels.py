@@ -20,8 +20,6 @@ from ml.data.labels import (
     weigh_reports,
 )
 
-pytestmark = pytest.mark.unit
-
 REPORT = {
     "id": "r1", "kind": "report", "time": "2026-03-01T12:00:00Z", "by": "p1", "business": "b1",
     "text": "Buy now", "label": "promotional", "language": "en",

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from ml.data.pseudonyms import pseudonymised
 from ml.normalise import views
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.mark.parametrize(
     ("text", "kept"),

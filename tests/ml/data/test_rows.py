@@ -10,8 +10,6 @@ import pytest
 from ml.corpus.patterns import FOLDS
 from ml.data import BadLine, Row, read_rows
 
-pytestmark = pytest.mark.unit
-
 LINES = b"\n".join(
     [
         b'{"id": "a", "text": "hello", "lang": "en", "label": "personal", "group": "g"}',

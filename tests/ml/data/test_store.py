@@ -14,8 +14,6 @@ from ml.command import SOME_LINES_UNUSABLE
 from ml.data.labels import Entry
 from ml.data.store import Store
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

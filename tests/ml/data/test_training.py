@@ -16,8 +16,6 @@ from ml.examples import Lessons, from_rows, lessons
 from ml.features import MessageFeatures
 from ml.pieces import pieces_of
 
-pytestmark = pytest.mark.unit
-
 NOTICE = "Your parcel 4411 from Corner Shop was handed over to the courier this Monday morning."
 OFFER = "Only this Monday: everything at Corner Shop is reduced by half, come and see us."
 

@@ -24,8 +24,6 @@ from ml.report import Report
 from ml.train import Training
 from tests.ml.conftest import SMALL, Release
 
-pytestmark = pytest.mark.unit
-
 
 @pytest.fixture(autouse=True)
 def nothing_released(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -38,14 +36,13 @@ def nothing_released(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def rows() -> list[dict[str, str]]:
     """Messages of both languages that the small model knows, from two sources."""
     found: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for message in expand(2, Shares(from_pattern=1, hard_pairs=0)):
-        if message.language in SMALL.languages:
-            cell = found.setdefault((message.language, message.label), [])
-            cell.append({
-                "id": f"{message.language}-{message.label}-{len(cell)}", "text": message.text,
-                "lang": message.language, "label": message.label,
-                "source": "even" if len(cell) % 2 else "odd",
-            })  # fmt: skip
+    for message in expand(2, Shares(from_pattern=1, hard_pairs=0), only=SMALL.languages):
+        cell = found.setdefault((message.language, message.label), [])
+        cell.append({
+            "id": f"{message.language}-{message.label}-{len(cell)}", "text": message.text,
+            "lang": message.language, "label": message.label,
+            "source": "even" if len(cell) % 2 else "odd",
+        })  # fmt: skip
     return [row for cell in found.values() for row in cell[:30]]
 
 

@@ -12,8 +12,6 @@ from ml.judgement import Judgement
 from ml.report import ALL, Report, report
 from tests.ml.test_report import THRESHOLDS
 
-pytestmark = pytest.mark.unit
-
 
 def scored(unwanted: float, *, count: int = 200) -> Report:
     """Messages of one language that are all given about the same probability."""

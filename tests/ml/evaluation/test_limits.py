@@ -11,8 +11,6 @@ from ml.measuring import APPENDED, ATTACKS, PREPENDED
 from ml.report import Report, lost_to, report
 from tests.ml.test_report import THRESHOLDS
 
-pytestmark = pytest.mark.unit
-
 
 def measured(label: str, stopped: int, count: int) -> Report:
     sure = Judgement(0.99, 0.0, 0.01, 0.0, "en")

@@ -19,8 +19,6 @@ from ml.release import Manifest
 from ml.report import ALL, Mistake, Named, Report, lost_to, report
 from tests.ml.test_report import THRESHOLDS
 
-pytestmark = pytest.mark.unit
-
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

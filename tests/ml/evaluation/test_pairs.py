@@ -12,8 +12,6 @@ from ml.evaluate import Share
 from ml.evaluation.pairs import Decision, paired, unpaired
 from ml.report import ALL
 
-pytestmark = pytest.mark.unit
-
 
 def decided(label: str, *counts: int, language: str = "en") -> list[Decision]:
     """So many messages stopped by both models, by A alone, by B alone, by neither."""

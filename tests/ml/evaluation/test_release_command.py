@@ -19,9 +19,8 @@ from ml.places import MANIFEST_FILE, Place
 from ml.release import MODEL_FILE, write_release
 from ml.report import Report
 from ml.train import Training
+from services.local.leash import Leash
 from tests.ml.conftest import Release
-
-pytestmark = pytest.mark.unit
 
 FAST = {"alone_milliseconds": 1.0, "batched_milliseconds": 0.1, "resident_megabytes": 50.0}
 
@@ -201,7 +200,7 @@ def test_a_live_model_of_other_libraries_is_known_by_its_manifest(
 
 
 def test_costs_are_measured_in_a_process_of_their_own(
-    release: Release, public_key_file: Path, tmp_path: Path
+    release: Release, public_key_file: Path, tmp_path: Path, leash: Leash
 ) -> None:
     texts = [f"Order {at} is ready. Collect it at the counter until six." for at in range(600)]
     costs = costs_of(release.folder, public_key_file, texts)

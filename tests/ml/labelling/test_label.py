@@ -23,6 +23,7 @@ from ml.command import SOME_LINES_UNUSABLE
 from ml.data.labels import standing
 from ml.data.store import Store
 from ml.places import PROJECT
+from services.local.leash import Leash
 from tests.ml.conftest import Release
 
 APPEAL = {"id": "a1", "kind": "appeal", "time": "2026-03-01T12:00:00Z", "by": "b1",
@@ -96,17 +97,18 @@ def queue(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def terminal(options: list[str], queue: Path) -> Iterator[Terminal]:
+def terminal(options: list[str], queue: Path, leash: Leash) -> Iterator[Terminal]:
     terminal = Terminal([*options, "--queue", str(queue)])
+    leash.tie(terminal.process.pid)
     yield terminal
     terminal.close()
+    leash.untie(terminal.process.pid)
 
 
 def labels(store: Store) -> list[tuple[str, str]]:
     return [(entry.of, entry.label) for entry in standing(store.entries()[0])]
 
 
-@pytest.mark.integration
 def test_one_key_is_one_decision_and_is_kept_at_once(terminal: Terminal, store: Store) -> None:
     terminal.wait_for("1 of 3")
     terminal.wait_for("q quit")
@@ -136,7 +138,6 @@ def test_one_key_is_one_decision_and_is_kept_at_once(terminal: Terminal, store: 
     assert [label for _, label in labels(store)] == ["promotional", "transactional"]
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("keys", ["q", "\x03"])
 def test_quitting_keeps_what_was_decided(terminal: Terminal, store: Store, keys: str) -> None:
     terminal.wait_for("q quit")
@@ -148,7 +149,6 @@ def test_quitting_keeps_what_was_decided(terminal: Terminal, store: Store, keys:
     assert len(labels(store)) == 1
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGHUP])
 def test_a_terminal_that_is_killed_loses_nothing(
     terminal: Terminal, store: Store, options: list[str], queue: Path, how: signal.Signals
@@ -173,7 +173,6 @@ def exported(path: Path, *entries: dict[str, Any]) -> str:
     return str(path)
 
 
-@pytest.mark.unit
 def test_what_a_service_exported_is_taken_in_once(store: Store, tmp_path: Path) -> None:
     file = exported(tmp_path / "said.jsonl", APPEAL, APPEAL | {"id": "a2", "phone": "1"})
     result = run("--add", file, "--store", str(store.folder))
@@ -188,7 +187,6 @@ def test_what_a_service_exported_is_taken_in_once(store: Store, tmp_path: Path) 
     assert len(store.entries()[0]) == 1
 
 
-@pytest.mark.unit
 def test_a_label_is_withdrawn(store: Store, tmp_path: Path) -> None:
     run("--add", exported(tmp_path / "said.jsonl", APPEAL), "--store", str(store.folder))
     options = ("--store", str(store.folder), "--by", "ann", "--reason", "a mistake")
@@ -205,7 +203,6 @@ def test_a_label_is_withdrawn(store: Store, tmp_path: Path) -> None:
     assert "There is no label 'a9'" in unknown.stderr
 
 
-@pytest.mark.unit
 def test_deciding_needs_a_terminal(store: Store) -> None:
     result = run("--store", str(store.folder))
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytest
-
 from ml.data import Row
 from ml.data.labels import Entry
 from ml.judgement import Abstention, Judgement
 from ml.labelling.queue import Item, queue_of_rows, queue_of_store
-
-pytestmark = pytest.mark.unit
 
 
 def judge(texts: Sequence[str]) -> list[Judgement]:

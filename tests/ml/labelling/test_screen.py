@@ -13,8 +13,6 @@ from ml.judgement import Explanation, Judgement, Span
 from ml.labelling import screen
 from ml.labelling.queue import Item
 
-pytestmark = pytest.mark.unit
-
 EXPLANATION = Explanation(Judgement(0.9, 0.05, 0.05, 0.0, "en"), (0, 9), (Span(0, 3, 1.0),))
 
 
