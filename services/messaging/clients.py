@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from hudhud.billing.v1 import account_pb2
 from hudhud.billing.v1 import billing_service_pb2 as billing_pb2
 from hudhud.billing.v1.billing_service_pb2_grpc import BillingServiceStub
 from hudhud.identity.v1 import identity_service_pb2 as identity_pb2
@@ -28,19 +29,7 @@ class BillingClient:
     ) -> list[Price | Refusal]:
         """See `ports.Billing`."""
         response = await self._stub.CreateReservations(
-            billing_pb2.CreateReservationsRequest(
-                items=[
-                    billing_pb2.ReservationItem(
-                        message_id=str(request.message_id),
-                        business_id=str(request.business_id),
-                        category=request.category,
-                        destination_country=request.destination_country,
-                        window_open=request.window_open,
-                        expire_time=Timestamp(seconds=int(request.expire_time.timestamp())),
-                    )
-                    for request in requests
-                ]
-            )
+            billing_pb2.CreateReservationsRequest(items=[_item(request) for request in requests])
         )
         return [
             Refusal.from_proto(outcome.refusal)
@@ -48,6 +37,21 @@ class BillingClient:
             else Price(outcome.price.currency_code, outcome.price.amount_micros)
             for outcome in response.outcomes
         ]
+
+
+def _item(request: ReservationRequest) -> billing_pb2.ReservationItem:
+    return billing_pb2.ReservationItem(
+        message_id=str(request.message_id),
+        business_id=str(request.business_id),
+        category=request.category,
+        destination_country=request.destination_country,
+        window_open=request.window_open,
+        expire_time=Timestamp(seconds=int(request.expire_time.timestamp())),
+        # What goes by SMS or RCS will be told apart by the end that it is for: there is none yet.
+        channel=account_pb2.CHANNEL_APP,
+        entry_point_time=request.entry_point_time,
+        entry_point_answer_time=request.entry_point_answer_time,
+    )
 
 
 async def fetch_token_keys(channel: Channel) -> Mapping[str, bytes]:

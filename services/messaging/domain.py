@@ -14,6 +14,9 @@ from uuid import UUID
 
 WINDOW = timedelta(hours=24)
 
+# A business that takes longer to answer a person who came by its link, opens no entry point.
+ENTRY_POINT_ANSWERED_WITHIN = timedelta(hours=24)
+
 TIME_TO_LIVE_DEFAULT = timedelta(days=3)
 
 # What a person wrote is kept this long for an edge that does not fetch it.
@@ -85,6 +88,30 @@ class Message(NamedTuple):
     expire_time: datetime
 
 
+class Window(NamedTuple):
+    """What a person's writing to a business has opened; see the table."""
+
+    last_person_message_time: datetime
+    entry_point_time: datetime | None = None
+    entry_point_answer_time: datetime | None = None
+
+    @property
+    def close_time(self) -> datetime:
+        """When the service window closes."""
+        return self.last_person_message_time + WINDOW
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether a reply is still inside the service window."""
+        return now < self.close_time
+
+    def awaits_answer(self, now: datetime) -> bool:
+        """Whether the business's next message answers a person who came by its link."""
+        came, answered = self.entry_point_time, self.entry_point_answer_time
+        if came is None or now > came + ENTRY_POINT_ANSWERED_WITHIN:
+            return False
+        return answered is None or answered < came
+
+
 class SealedCopy(NamedTuple):
     """One sealed copy of a message: for which end, and the envelope as that end will get it."""
 
@@ -114,18 +141,6 @@ def body_digest(
     """SHA-256 over what makes a message the same message; the business and id are its key."""
     text = f"{contact_id}\0{kind}\0{category}\0{template_id}\0".encode()
     return hashlib.sha256(text + commitment).digest()
-
-
-def window_close_time(last_person_message_time: datetime) -> datetime:
-    """When the service window closes that a person's message opened."""
-    return last_person_message_time + WINDOW
-
-
-def window_open(last_person_message_time: datetime | None, now: datetime) -> bool:
-    """Whether a reply is still inside the service window."""
-    return last_person_message_time is not None and now < window_close_time(
-        last_person_message_time
-    )
 
 
 def given_up(message: Message, now: datetime) -> bool:

@@ -20,6 +20,9 @@ class ReservationRequest(NamedTuple):
     destination_country: str
     window_open: bool
     expire_time: datetime
+    # When the person came by the business's link, and when it last answered one who had.
+    entry_point_time: datetime | None = None
+    entry_point_answer_time: datetime | None = None
 
 
 class Billing(Protocol):

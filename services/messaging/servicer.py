@@ -24,8 +24,6 @@ from services.messaging.domain import (
     Disposition,
     Message,
     MessageKey,
-    window_close_time,
-    window_open,
 )
 from services.messaging.envelopes import message_proto, money, timestamp
 from services.messaging.store.ids import parse_id
@@ -80,6 +78,7 @@ class MessagingServicer(MessagingServiceServicer):
                 country_code,
                 str(device_id),
                 item.envelopes,
+                item.came_by_link,
             )
             for item in items
         ]
@@ -124,13 +123,16 @@ class MessagingServicer(MessagingServiceServicer):
 
     async def GetWindow(self, request: pb.GetWindowRequest, context: Any) -> pb.GetWindowResponse:
         current_caller().must_act_for(request.business_id)
-        last_time = await self._get_window(parse_id(request.business_id), request.contact_id)
-        if last_time is None:
+        window = await self._get_window(parse_id(request.business_id), request.contact_id)
+        if window is None:
             return pb.GetWindowResponse(open=False)
+        came, answered = window.entry_point_time, window.entry_point_answer_time
         return pb.GetWindowResponse(
-            last_person_message_time=timestamp(last_time),
-            close_time=timestamp(window_close_time(last_time)),
-            open=window_open(last_time, self._clock.now()),
+            last_person_message_time=timestamp(window.last_person_message_time),
+            close_time=timestamp(window.close_time),
+            open=window.is_open(self._clock.now()),
+            entry_point_time=timestamp(came) if came else None,
+            entry_point_answer_time=timestamp(answered) if answered else None,
         )
 
 

@@ -162,6 +162,27 @@ async def test_who_came_by_a_link_and_was_answered_in_time_is_free_for_three_day
     assert await check_ledger(house) == []
 
 
+async def test_who_comes_again_is_answered_again_and_what_was_open_stays_open(house: House) -> None:
+    business = await with_card(house)
+    first = house.clock.now()
+
+    def item(came_after: float, answered_after: float) -> pb.ReservationItem:
+        made = business.item(category=MARKETING)
+        made.entry_point_time.FromDatetime(first + timedelta(hours=came_after))
+        made.entry_point_answer_time.FromDatetime(first + timedelta(hours=answered_after))
+        return made
+
+    # Answered at once, here again after ten hours and not answered for a day and more.
+    house.clock.advance(71 * 3600)
+    assert await business.reserve(item(came_after=10, answered_after=0)) == [0]
+    house.clock.advance(3600)
+    assert await business.reserve(item(came_after=10, answered_after=0)) == [4 * UNIT]
+    # Here again a third time: this is the answer.
+    assert await business.reserve(item(came_after=70, answered_after=0)) == [0]
+    # Said by somebody whose clock is ahead.
+    assert await business.reserve(item(came_after=72.001, answered_after=72.002)) == [0]
+
+
 async def test_a_rule_is_switched_off_and_on_by_later_cards(house: House) -> None:
     business = await with_card(house)
 

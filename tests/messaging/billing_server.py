@@ -46,6 +46,10 @@ class BillingServer(BillingServiceServicer):
                     item.destination_country,
                     item.window_open,
                     item.expire_time.ToDatetime(UTC),
+                    *(
+                        getattr(item, name).ToDatetime(UTC) if item.HasField(name) else None
+                        for name in ("entry_point_time", "entry_point_answer_time")
+                    ),
                 )
                 for item in request.items
             ]

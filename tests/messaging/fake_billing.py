@@ -22,7 +22,10 @@ CREDIT_MICROS = 10**12
 
 
 class FakeBilling:
-    """Holds money in memory. `rates` are micros by category; a category without one has no rate."""
+    """Holds money in memory. `rates` are micros by category; a category without one has no rate.
+
+    Who came by a link and was answered within a day gets messages for nothing, for good.
+    """
 
     def __init__(self) -> None:
         self.rates: dict[int, int] = {1: 20_000, 2: 10_000, 3: 60_000}
@@ -60,6 +63,9 @@ class FakeBilling:
             return price
         amount_micros = self.rates.get(request.category)
         if request.category == SERVICE and request.window_open:
+            amount_micros = 0
+        came, answered = request.entry_point_time, request.entry_point_answer_time
+        if came and (answered is None or answered <= came + timedelta(days=1)):
             amount_micros = 0
         if amount_micros is None:
             return refused("NO_RATE", StatusCode.FAILED_PRECONDITION)

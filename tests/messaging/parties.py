@@ -127,7 +127,12 @@ async def accept_one(replica: Replica, item: pb.AcceptItem) -> pb.Accepted:
 
 
 async def submit(
-    replica: Replica, person: Person, business: Business, *, message_id: UUID | None = None
+    replica: Replica,
+    person: Person,
+    business: Business,
+    *,
+    message_id: UUID | None = None,
+    came_by_link: bool = False,
 ) -> pb.SubmitOutcome:
     """Have a person write to a business, from the first device."""
     device = await replica.device(person.person_id, person.device_ids[0], country=person.country)
@@ -135,6 +140,7 @@ async def submit(
         message_id=str(message_id or new_id()),
         business_id=str(business.business_id),
         envelopes=[sealed(business.edge_id, b"sealed by a person")],
+        came_by_link=came_by_link,
     )
     response: pb.SubmitMessagesResponse = await device.SubmitMessages(
         pb.SubmitMessagesRequest(items=[item])
@@ -143,11 +149,9 @@ async def submit(
     return outcome
 
 
-async def submit_one(
-    replica: Replica, person: Person, business: Business, *, message_id: UUID | None = None
-) -> datetime:
-    """Have a person write to a business; a refusal fails the test."""
-    outcome = await submit(replica, person, business, message_id=message_id)
+async def submit_one(replica: Replica, person: Person, business: Business, **said: Any) -> datetime:
+    """Have a person write to a business, as `submit`; a refusal fails the test."""
+    outcome = await submit(replica, person, business, **said)
     assert outcome.WhichOneof("outcome") == "accept_time", outcome
     return outcome.accept_time.ToDatetime(UTC)
 

@@ -204,6 +204,50 @@ async def test_a_reply_is_free_inside_the_window_and_paid_or_refused_after_it(
     assert (await accept_one(replica, reply())).price.amount_micros == 5_000
 
 
+async def test_billing_learns_when_a_person_came_by_a_link_and_was_answered(
+    house: House, replica: Replica, business: Business, person: Person
+) -> None:
+    async def told(**said: Any) -> list[tuple[Any, Any]]:
+        """What billing was told with one more message from the business."""
+        await accept_one(replica, business.item(person, **said))
+        [request] = house.billing.calls[-1]
+        return [(request.entry_point_time, request.entry_point_answer_time)]
+
+    await submit_one(replica, person, business)
+    assert await told() == [(None, None)]
+    message_id = new_id()
+    came = await submit_one(replica, person, business, message_id=message_id, came_by_link=True)
+    house.clock.advance(3600)
+    # The same message again is no second coming, and one without a link no coming at all.
+    await submit_one(replica, person, business, message_id=message_id, came_by_link=True)
+    await submit_one(replica, person, business)
+    # A template is an answer as well as a reply, and the first one is.
+    answered = house.clock.now()
+    assert await told() == [(came, None)]
+    house.clock.advance(60)
+    assert await told(kind=REPLY, category=SERVICE) == [(came, answered)]
+    window = await (await replica.service()).GetWindow(
+        pb.GetWindowRequest(
+            business_id=str(business.business_id), contact_id=business.contact_id(person)
+        )
+    )
+    assert window.entry_point_time == timestamp(came)
+    assert window.entry_point_answer_time == timestamp(answered)
+
+    # Who comes again is answered again; an answer after more than a day is none.
+    again = await submit_one(replica, person, business, came_by_link=True)
+    house.clock.advance(24 * 3600 + 1)
+    assert await told() == [(again, answered)]
+    assert await told() == [(again, answered)]
+    once_more = await submit_one(replica, person, business, came_by_link=True)
+    assert await told() == [(once_more, answered)]
+    assert await told() == [(once_more, house.clock.now())]
+    # Nobody else came.
+    await submit_one(replica, stranger := Person(), business)
+    person = stranger
+    assert await told() == [(None, None)]
+
+
 async def test_what_billing_refuses_is_passed_on_and_nothing_is_stored(
     house: House, replica: Replica, business: Business, person: Person
 ) -> None:

@@ -19,6 +19,7 @@ from services.messaging.domain import Price
 from services.messaging.ports import ReservationRequest
 from tests.billing.house import running_billing, tls_files_of
 from tests.billing.parties import PRICES, UNIT, open_business
+from tests.billing.test_rate_cards import load
 from tests.fixtures.postgres import PostgresForTests
 from tests.messaging.billing_server import BillingServer, running
 from tests.messaging.fake_billing import FakeBilling
@@ -34,6 +35,7 @@ class Books:
     billing: BillingClient
     business_id: UUID
     currency_code: str
+    now: datetime
 
     def request(self, category: int = UTILITY, **asked: Any) -> ReservationRequest:
         return ReservationRequest(
@@ -43,6 +45,8 @@ class Books:
             asked.get("country", "SY"),
             asked.get("window_open", False),
             asked.get("expire_time", LATER),
+            asked.get("came"),
+            asked.get("answered"),
         )
 
     def price(self, amount_micros: int) -> Price:
@@ -55,7 +59,7 @@ async def books(
 ) -> AsyncIterator[Books]:
     async with AsyncExitStack() as stack:
         if request.param == "fake":
-            business_id, currency_code = new_id(), "USD"
+            business_id, currency_code, now = new_id(), "USD", LATER
             fake = FakeBilling()
             fake.rates = {int(category): micros for category, micros in PRICES.items()}
             fake.credit[business_id] = 10 * UNIT
@@ -66,10 +70,13 @@ async def books(
             house = await stack.enter_async_context(running_billing(postgres, authority))
             business = await open_business(house)
             business_id, currency_code = UUID(business.business_id), business.currency
+            now = house.clock.now()
+            rule = f"free_entry_point,app,,,{currency_code},,,72,,"
+            await load(house, "entry points", rule, currency_code)
             address = house.internal_address
         tls = tls_files_of(authority, "messaging")
         channel = await stack.enter_async_context(connect(address, name="billing", tls=tls))
-        yield Books(BillingClient(channel), business_id, currency_code)
+        yield Books(BillingClient(channel), business_id, currency_code, now)
 
 
 def reasons(answers: list[Price | Refusal]) -> list[str]:
@@ -92,6 +99,21 @@ async def test_each_message_has_its_price_in_the_order_of_the_requests(books: Bo
         ]
     )
     assert answers == [books.price(micros) for micros in (4 * UNIT, UNIT, UNIT // 2, 0)]
+
+
+async def test_who_came_by_a_link_and_was_answered_in_time_gets_messages_for_nothing(
+    books: Books,
+) -> None:
+    came = books.now - timedelta(hours=1)
+    answers = await books.billing.create_reservations(
+        [
+            books.request(MARKETING, came=came),
+            books.request(MARKETING, came=came, answered=came + timedelta(minutes=1)),
+            books.request(MARKETING, came=came, answered=came + timedelta(hours=25)),
+            books.request(MARKETING),
+        ]
+    )
+    assert answers == [books.price(micros) for micros in (0, 0, 4 * UNIT, 4 * UNIT)]
 
 
 async def test_asked_again_the_first_answer_stands_and_nothing_more_is_held(books: Books) -> None:
@@ -131,7 +153,7 @@ async def test_money_goes_to_whoever_asked_first_while_it_lasts(books: Books) ->
 async def test_a_billing_that_is_not_there_is_a_refusal(authority: Authority) -> None:
     tls = tls_files_of(authority, "messaging")
     async with connect("127.0.0.1:1", name="billing", tls=tls, timeout_seconds=0.2) as channel:
-        books = Books(BillingClient(channel), new_id(), "USD")
+        books = Books(BillingClient(channel), new_id(), "USD", LATER)
         with pytest.raises(Refusal) as refusal:
             await books.billing.create_reservations([books.request()])
     assert refusal.value.has(CommonReasons.DEPENDENCY_UNAVAILABLE)

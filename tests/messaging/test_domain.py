@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.messaging.domain import (
     ACK_GRACE,
+    ENTRY_POINT_ANSWERED_WITHIN,
     WINDOW,
     Change,
     Disposition,
@@ -16,9 +17,9 @@ from services.messaging.domain import (
     Price,
     Receipt,
     State,
+    Window,
     advance,
     body_digest,
-    window_open,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -124,10 +125,22 @@ def test_nothing_happens_where_nothing_was_said() -> None:
 
 
 def test_a_window_is_open_from_its_message_until_24_hours_later() -> None:
-    assert not window_open(None, NOW)
-    assert window_open(NOW, NOW)
-    assert window_open(NOW, NOW + WINDOW - timedelta(microseconds=1))
-    assert not window_open(NOW, NOW + WINDOW)
+    window = Window(NOW)
+    assert window.is_open(NOW)
+    assert window.is_open(NOW + WINDOW - timedelta(microseconds=1))
+    assert not window.is_open(NOW + WINDOW)
+
+
+def test_who_came_by_a_link_awaits_an_answer_for_a_day() -> None:
+    assert not Window(NOW).awaits_answer(NOW)
+    came = Window(NOW, entry_point_time=NOW)
+    assert came.awaits_answer(NOW + ENTRY_POINT_ANSWERED_WITHIN)
+    assert not came.awaits_answer(NOW + ENTRY_POINT_ANSWERED_WITHIN + timedelta(microseconds=1))
+    answered = came._replace(entry_point_answer_time=NOW + timedelta(minutes=1))
+    assert not answered.awaits_answer(NOW + timedelta(hours=1))
+    # Who comes once more is answered once more.
+    again = answered._replace(entry_point_time=NOW + timedelta(hours=1))
+    assert again.awaits_answer(NOW + timedelta(hours=1))
 
 
 said = st.tuples(

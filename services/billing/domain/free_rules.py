@@ -110,11 +110,14 @@ def entry_point_open(
 ) -> bool:
     """Whether a message is free because the person came by the business's link.
 
-    `came` is when, `answered` when the business first answered after that: None if the message at
-    hand is the answer. The answer opens `hours` hours, if it came within 24.
+    `came` is when, `answered` when the business last answered a person who had so come: before
+    `came`, or None, if the message at hand is the answer. An answer within 24 hours opens `hours`
+    hours, which a new coming does not end. Clocks of those who say so may be ahead of `now`.
     """
     if came is None or not hours:
         return False
-    opened = answered or now
-    in_time = came <= opened <= came + ENTRY_POINT_ANSWERED_WITHIN
-    return in_time and opened <= now < opened + timedelta(hours=hours)
+    last_answer_time = came + ENTRY_POINT_ANSWERED_WITHIN
+    if answered is None:
+        return now <= last_answer_time
+    is_open = answered <= last_answer_time and now < answered + timedelta(hours=hours)
+    return is_open or (answered < came and now <= last_answer_time)

@@ -112,8 +112,13 @@ class Device:
 
     # --- Writing ----------------------------------------------------------------------------------
 
-    async def reply(self, business_id: str, text: str, *, reply_to: str = "") -> str:
+    async def reply(
+        self, business_id: str, text: str, *, reply_to: str = "", came_by_link: bool = False
+    ) -> str:
         """Writes to a business, which opens its service window; returns the message_id.
+
+        `came_by_link` says that the person came by a link of the business's and writes for the
+        first time since.
 
         The message is on disk before it leaves. It goes out again after a crash, and when
         messaging answers again, where it does not now. Raises Refusal.
@@ -121,9 +126,11 @@ class Device:
         content = content_pb2.Content(
             text=content_pb2.Text(body=text), reply_to_message_id=reply_to
         )
-        return await self.send(business_id, content)
+        return await self.send(business_id, content, came_by_link=came_by_link)
 
-    async def send(self, business_id: str, content: content_pb2.Content) -> str:
+    async def send(
+        self, business_id: str, content: content_pb2.Content, *, came_by_link: bool = False
+    ) -> str:
         """The same for any content."""
         edges = list((await self.profiles.latest(business_id)).edges)
         bundles = await self._claim(business_id, edges)
@@ -132,7 +139,10 @@ class Device:
             for bundle in bundles:
                 with suppress(ValueError):  # Badly signed, or no key at all.
                     keys.begin_session(business_id, bundle)
-            self._seal_and_store(keys, business_id, edges, message_id, content)
+            item = messaging_service_pb2.SubmitItem(
+                message_id=message_id, business_id=business_id, came_by_link=came_by_link
+            )
+            self._seal_and_store(keys, edges, item, content)
         # From here on it reaches the business, sooner or later.
         try:
             await self._outbox.hand_over_with(message_id)
@@ -165,11 +175,11 @@ class Device:
     def _seal_and_store(
         self,
         keys: KeyRing,
-        business_id: str,
         edges: Sequence[business_pb2.EndKeys],
-        message_id: str,
+        item: messaging_service_pb2.SubmitItem,
         content: content_pb2.Content,
     ) -> None:
+        business_id, message_id = item.business_id, item.message_id
         now = self._clock.now()
         content_bytes = content.SerializeToString(deterministic=True)
         plaintext = envelopes.pack(
@@ -179,7 +189,6 @@ class Device:
             business_id=business_id,
             seal_time_milliseconds=int(now.timestamp() * 1000),
         )
-        item = messaging_service_pb2.SubmitItem(message_id=message_id, business_id=business_id)
         for edge in edges:
             if keys.session_with(business_id, edge.end_id) is not None:
                 olm_type, ciphertext = keys.seal(business_id, edge.end_id, plaintext)

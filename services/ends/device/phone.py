@@ -24,11 +24,15 @@ from services.kit.errors import Refusal
 HELP: Final = """\
 Type a text to answer whoever wrote last. Or:
   /to NUMBER     answer the business of that number from now on (/businesses lists them)
+  /link LINK     write to the business whose link this is, such as hudhud:ITS-BUSINESS-ID
   /consent       want this business's marketing       /withdraw   do not want it any more
   /block         want nothing from this business      /unblock    end that
   /report        report its last message: /report promotion, /report scam, /report other
   /history       everything with this business        /businesses whom there are messages from
   /help          this                                 /quit       put the phone away"""
+
+# A business puts its link where people find it: an advertisement, a page, a code on its door.
+LINK_SCHEME: Final = "hudhud"
 
 _REASONS: Final = {
     "promotion": policy_service_pb2.ReportMessageRequest.REASON_PROMOTION,
@@ -51,8 +55,11 @@ class Phone:
         self._console = console
         self._language_code = language_code
         self._business_id = ""
+        # Whose link the person came by and has not written to since.
+        self._came_to = ""
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "to": self._talk_to,
+            "link": self._follow,
             "consent": lambda _: self._decide(device.grant_consent, "You get its marketing."),
             "withdraw": lambda _: self._decide(device.withdraw_consent, "No marketing any more."),
             "block": lambda _: self._decide(device.block, "Nothing more comes from it."),
@@ -132,7 +139,10 @@ class Phone:
 
     async def _answer(self, text: str) -> None:
         if self._has_business():
-            await self._device.reply(self._business_id, text)
+            came_by_link = self._came_to == self._business_id
+            await self._device.reply(self._business_id, text, came_by_link=came_by_link)
+            if came_by_link:
+                self._came_to = ""
 
     async def _decide(self, decide: Callable[[str], Awaitable[None]], result: str) -> None:
         if self._has_business():
@@ -145,6 +155,15 @@ class Phone:
             self._say("Name one by its number; /businesses lists them.")
             return
         self._business_id = businesses[int(argument) - 1]
+
+    async def _follow(self, argument: str) -> None:
+        scheme, _, business_id = argument.partition(":")
+        if scheme != LINK_SCHEME or not business_id:
+            self._say(f"A link is {LINK_SCHEME}: and a business's id.")
+            return
+        await self._device.profiles.get(business_id)  # It is refused if there is none.
+        self._business_id = self._came_to = business_id
+        self._say(f"Write to {await self._name(self._business_id)}: it answers here.")
 
     async def _report(self, argument: str) -> None:
         if not self._has_business():

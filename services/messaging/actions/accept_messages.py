@@ -30,7 +30,7 @@ from services.messaging.domain import (
     Price,
     SealedCopy,
     State,
-    window_open,
+    Window,
 )
 from services.messaging.envelopes import sealed_copies
 from services.messaging.errors import MessagingReasons
@@ -148,33 +148,38 @@ class AcceptMessages:
             answers: dict[tuple[UUID, UUID], Answer] = {
                 **await messages.read_messages(connection, firsts)
             }
-            replies = [one for one in firsts.values() if one.is_reply and one.id not in answers]
-            written = await windows.read_windows(
-                connection, [one.clearance.key[:2] for one in replies]
+            opened = await windows.read_windows(
+                connection,
+                [one.clearance.key[:2] for one in firsts.values() if one.id not in answers],
             )
-        candidates: list[tuple[Cleared, bool]] = []
+        candidates: list[tuple[Cleared, Window | None]] = []
         for one in firsts.values():
             if one.id in answers:
                 continue
-            last_time = written.get(one.clearance.key[:2])
+            window = opened.get(one.clearance.key[:2])
             if one.clearance.expire_time <= now:
                 answers[one.id] = Refusal(MessagingReasons.CLEARANCE_EXPIRED)
-            elif one.is_reply and last_time is None:
+            elif one.is_reply and window is None:
                 answers[one.id] = Refusal(MessagingReasons.WINDOW_NEVER_OPENED)
             else:
-                candidates.append((one, window_open(last_time, now)))
+                candidates.append((one, window))
 
         # 3. Hold the money. Cut off after this, a reservation is left that ends by itself.
         promises: list[tuple[Cleared, Message]] = []
-        for (one, is_open), price in zip(
+        awaited: list[tuple[UUID, UUID]] = []
+        for (one, window), price in zip(
             candidates, await self._reserve(candidates, now), strict=True
         ):
             if isinstance(price, Refusal):
-                answers[one.id] = _of_window(price) if one.is_reply and not is_open else price
-            else:
-                promises.append((one, _message(one, price, now)))
+                is_late = one.is_reply and not (window and window.is_open(now))
+                answers[one.id] = _of_window(price) if is_late else price
+                continue
+            promises.append((one, _message(one, price, now)))
+            if window and window.awaits_answer(now):
+                awaited.append(one.clearance.key[:2])
 
         # 4. Store. Once this commits the messages are promised: nothing takes them back any more.
+        # What answers a person who came by a link is noted before: cut off between, it comes again.
         if promises:
             copies = [
                 (message.key, message.expire_time, copy)
@@ -182,6 +187,8 @@ class AcceptMessages:
                 for copy in _copies(one, now)
             ]
             async with self._database.connection("accept_messages.store") as connection:
+                if awaited:
+                    await windows.answer_entry_points(connection, awaited, now)
                 answers.update(
                     await _store(connection, [message for _, message in promises], copies)
                 )
@@ -192,7 +199,7 @@ class AcceptMessages:
         return [_answer(one, answers[one.id]) for one in batch]
 
     async def _reserve(
-        self, candidates: Sequence[tuple[Cleared, bool]], now: datetime
+        self, candidates: Sequence[tuple[Cleared, Window | None]], now: datetime
     ) -> Sequence[Price | Refusal]:
         if not candidates:
             return []
@@ -202,10 +209,13 @@ class AcceptMessages:
                 business_id=one.clearance.key.business_id,
                 category=one.clearance.category,
                 destination_country=one.clearance.country_code,
-                window_open=is_open,
+                # Only a reply depends on it.
+                window_open=one.is_reply and window is not None and window.is_open(now),
                 expire_time=now + one.offer.time_to_live + RESERVATION_MARGIN,
+                entry_point_time=window.entry_point_time if window else None,
+                entry_point_answer_time=window.entry_point_answer_time if window else None,
             )
-            for one, is_open in candidates
+            for one, window in candidates
         ]
         try:
             return await self._billing.create_reservations(requests)

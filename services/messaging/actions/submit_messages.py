@@ -27,6 +27,7 @@ class Submission(NamedTuple):
     country_code: str  # of the person's number, ISO 3166-1 alpha-2
     device_id: str
     envelopes: Sequence[message_pb2.SealedEnvelope]
+    came_by_link: bool
 
 
 class SubmitMessages:
@@ -75,7 +76,8 @@ class SubmitMessages:
 
         async def store(connection: Connection) -> dict[MessageKey, datetime]:
             stored = await windows.insert_submissions(connection, firsts, now)
-            await windows.open_windows(connection, [key[:2] for key in stored], now)
+            came_by_link = {key[:2] for key in stored if firsts[key].came_by_link}
+            await windows.open_windows(connection, [key[:2] for key in stored], came_by_link, now)
             await mailboxes.insert_for_edges(
                 connection, [copy for copy in copies if copy[0] in stored]
             )

@@ -67,6 +67,21 @@ async def test_what_is_typed_is_done(
     assert "an answer" in screen.getvalue()
 
 
+async def test_who_follows_a_link_writes_to_its_business_and_says_so_once(
+    pen: Pen, phone: Phone, screen: io.StringIO, town: Town
+) -> None:
+    for link in ("", "https://shop", "hudhud:", "hudhud:shop"):
+        await phone.obey(f"/link {link}")
+    assert screen.getvalue().count("A link is hudhud: and a business's id.") == 3
+    assert screen.getvalue().count("Not done:") == 1
+    await phone.obey("hello")
+    assert town.messaging.submitted == []
+    await phone.obey(f"/link hudhud:{pen.business_id}")
+    await phone.obey("hello")
+    await phone.obey("are you there?")
+    assert [item.came_by_link for item in town.messaging.submitted] == [True, False]
+
+
 async def test_what_is_refused_is_said(
     owner: Owner, pen: Pen, phone: Phone, screen: io.StringIO, town: Town
 ) -> None:
