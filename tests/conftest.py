@@ -12,4 +12,5 @@ pytest_plugins = [
     "tests.fixtures.nats",
     "tests.fixtures.authority",
     "tests.fixtures.platform",
+    "tests.fixtures.traces",
 ]

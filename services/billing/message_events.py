@@ -29,7 +29,6 @@ class MessageEvents:
 
     async def handle(self, events: list[Event]) -> None:
         """Settle the messages of all events, or raise and settle none."""
-        started = traces.now()
         captured: set[MessageKey] = set()
         released: set[MessageKey] = set()
         for event in events:
@@ -41,6 +40,8 @@ class MessageEvents:
                 released.add(key)
             else:
                 raise ValueError(f"no reservation follows a message into state {message.state}")
-        await settle_reservations(self._database, captured, released)
-        traces.record("capture", captured, started, parent="delivered")
-        traces.record("release", released, started, parent="send")
+        with (
+            traces.step("capture", captured, parent="delivered"),
+            traces.step("release", released, parent="send"),
+        ):
+            await settle_reservations(self._database, captured, released)

@@ -19,6 +19,7 @@ from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import NotFoundError
 
+from services.kit import traces
 from services.kit.coalesce import Overloaded
 from services.kit.database import NOT_UP_YET, WORTH_RETRYING, Database, DatabaseUnavailable
 from services.kit.nats import Disconnected, Nats
@@ -166,10 +167,10 @@ class Consumer:
 
     async def _give_back(self, message: Msg, event: Event, error: Exception) -> None:
         tries = message.metadata.num_delivered
-        reason = f"{type(error).__name__}: {error}"
-        if tries >= self._tries_max and not isinstance(error, PASSING):
+        passing = isinstance(error, PASSING)
+        if tries >= self._tries_max and not passing:
             try:
-                await self._park(event, reason, tries)
+                await self._park(event, error, tries)
             except (*PASSING, asyncpg.PostgresError) as failure:
                 logger.error("consumer %s: cannot park an event: %s", self.name, failure)
             else:
@@ -179,17 +180,16 @@ class Consumer:
             self._backoff_seconds * 2 ** min(tries - 1, 16), self._backoff_seconds_max
         )
         logger.warning(
-            "consumer %s: event %s (%s), try %d: %s; again in %.1f s",
+            "consumer %s: an event failed, and comes again: %s",
             self.name,
-            event.event_id,
-            event.subject,
-            tries,
-            reason,
-            delay_seconds,
+            error if passing else type(error).__name__,
+            # What passes by itself says all in a line; a fault needs its stack.
+            exc_info=None if passing else error,
+            extra={**_about(event, tries), "again_in_seconds": delay_seconds},
         )
         await message.nak(delay=delay_seconds)
 
-    async def _park(self, event: Event, reason: str, tries: int) -> None:
+    async def _park(self, event: Event, error: Exception, tries: int) -> None:
         async with self.database.transaction("park_event") as connection:
             await connection.execute(
                 PARK,
@@ -198,17 +198,12 @@ class Consumer:
                 event.subject,
                 event.payload,
                 dict(event.trace) if event.trace else None,
-                reason,
+                f"{type(error).__name__}: {error}",
                 tries,
             )
         self.parked_count += 1
         logger.error(
-            "consumer %s: event %s (%s) parked after %d tries: %s",
-            self.name,
-            event.event_id,
-            event.subject,
-            tries,
-            reason,
+            "consumer %s: an event is parked", self.name, exc_info=error, extra=_about(event, tries)
         )
 
     async def retry_parked(self, limit: int = 256) -> int:
@@ -231,6 +226,16 @@ class Consumer:
                 accepted,
             )
         return len(accepted)
+
+
+def _about(event: Event, tries: int) -> dict[str, object]:
+    """What a log line tells of an event."""
+    return {
+        "event_id": event.event_id,
+        "subject": event.subject,
+        "tries": tries,
+        **traces.log_ids_in(event.trace),
+    }
 
 
 def read_event(message: Msg) -> Event:

@@ -2,8 +2,9 @@
 
 Records carry ids, never content and never a whole phone number:
 `log.info("account opened", extra={"business_id": business_id})`. What is given as `extra` becomes a
-field of its own. The message of an unforeseen exception may quote what it failed on, so JSON logs
-tell its type and where it happened, and leave the message to terminals.
+field of its own. JSON logs add the ids of the trace that a line belongs to. The message of an
+unforeseen exception may quote what it failed on, so JSON logs tell its type and where it happened,
+and leave the message to terminals.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import traceback
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from services.kit import traces
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_IDS = frozenset({"trace_id", "span_id"})  # for machines: a person has no use for them
 _COLOURS = {"DEBUG": "\x1b[2m", "WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 
 
@@ -62,6 +66,7 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
             "logger": record.name,
             "message": record.getMessage(),
+            **traces.log_ids(record.exc_info[1] if record.exc_info else None),
             **fields(record),
         }
         if record.exc_info and record.exc_info[0]:
@@ -84,8 +89,9 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
         line = f"{time} {self._service:<9} {record.levelname:<7} {record.getMessage()}"
-        if given := fields(record):
-            line += "  " + " ".join(f"{name}={value}" for name, value in given.items())
+        given = [f"{name}={value}" for name, value in fields(record).items() if name not in _IDS]
+        if given:
+            line += "  " + " ".join(given)
         if record.exc_info and record.exc_info[0]:
             line += "\n" + self.formatException(record.exc_info)
         colour = _COLOURS.get(record.levelname, "") if self._colour else ""

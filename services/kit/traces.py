@@ -4,13 +4,16 @@ What travels here shares its batches with others, waits in mailboxes, and passes
 stream hours later. So the ids of a trace and of its spans are hashes of the id of what travels:
 every process that meets it knows them, and whether it is sampled is a question to the same hash,
 which all answer alike (W3C Trace Context level 2, "random trace id"). Spans hold ids and names,
-never content. Off, which is the default, a call of `record` costs one comparison.
+never content. Off, which is the default, nothing is hashed and nothing is read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
@@ -19,16 +22,16 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, TraceFlags
+from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 _SCOPE: Final = InstrumentationScope("hudhud")
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_STATUS: Final = {True: Status(StatusCode.ERROR), False: Status(StatusCode.UNSET)}
 _WHOLE: Final = 1 << 56  # the random part of a trace id, its last seven bytes, is below this
+_MARK: Final = "hudhud_step"
 
 # What a thing is known by: whose it is, and its id there.
 Traveller: TypeAlias = tuple[object, object]
-
-now: Final = time.time_ns
 
 
 class Tracer:
@@ -40,35 +43,39 @@ class Tracer:
         self._processor = processor
         self._below = int(sampled_share * _WHOLE)
 
-    def trace_id(self, traveller: Traveller) -> int | None:
-        """The trace of what is known by this; None if it is not sampled."""
-        digest = blake2b(_text(traveller).encode(), digest_size=16).digest()
-        trace_id = int.from_bytes(digest, "big")
-        return trace_id if trace_id % _WHOLE < self._below else None
+    def sampled(self, travellers: Iterable[Traveller]) -> dict[int, str]:
+        """The traces of those that are sampled, with what each is known by."""
+        traces: dict[int, str] = {}
+        for owner, own_id in travellers:
+            text = f"{owner}/{own_id}"
+            trace_id = int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
+            if trace_id % _WHOLE < self._below:
+                traces[trace_id] = text
+        return traces
 
     def record(
         self,
         name: str,
         parent: str,
-        travellers: Iterable[Traveller],
+        sampled: Mapping[int, str],
         start: int,
         end: int,
+        *,
+        failed: bool = False,
     ) -> None:
-        """One span for each of those that are sampled."""
-        for traveller in travellers:
-            trace_id = self.trace_id(traveller)
-            if trace_id is None:
-                continue
+        """One span for each trace."""
+        for trace_id, text in sampled.items():
             self._processor.on_end(
                 ReadableSpan(
                     name=name,
                     context=_context(trace_id, name),
                     parent=_context(trace_id, parent) if parent else None,
                     resource=self._resource,
-                    attributes={"hudhud.id": _text(traveller)},
+                    attributes={"hudhud.id": text},
                     instrumentation_scope=_SCOPE,
                     start_time=start,
                     end_time=end,
+                    status=_STATUS[failed],
                 )
             )
 
@@ -78,6 +85,7 @@ class Tracer:
 
 
 _tracer: Tracer | None = None
+_current: Final[ContextVar[SpanContext | None]] = ContextVar("step", default=None)
 
 
 def start(service: str, endpoint: str, sampled_share: float) -> None:
@@ -98,42 +106,69 @@ def stop() -> None:
     use(None)
 
 
-def is_on() -> bool:
-    """Whether anything is recorded: to skip what only a trace needs."""
-    return _tracer is not None
+@contextmanager
+def step(name: str, travellers: Iterable[Traveller], *, parent: str = "") -> Iterator[None]:
+    """A step `name`, part of the step `parent`, is taken inside for each of `travellers`.
 
-
-def record(
-    name: str,
-    travellers: Iterable[Traveller],
-    start: int,
-    end: int | None = None,
-    *,
-    parent: str = "",
-) -> None:
-    """Tell that a step `name`, part of the step `parent`, was taken for each of `travellers`.
-
-    `start` and `end` are nanoseconds since 1970 as `now` gives them; without `end` it is now.
+    What is logged inside tells the trace of the first of them that is sampled, and so does whoever
+    logs the exception that the step may end with.
     """
-    if _tracer is not None:
-        _tracer.record(name, parent, travellers, start, end or now())
+    tracer = _tracer
+    sampled = None if tracer is None else tracer.sampled(travellers)
+    if tracer is None or not sampled:
+        yield
+        return
+    here = _context(next(iter(sampled)), name)
+    before = _current.set(here)
+    start, failed = time.time_ns(), True
+    try:
+        yield
+        failed = False
+    except BaseException as error:
+        # It is logged elsewhere: where the call ends, beyond the task in which a batch was made.
+        setattr(error, _MARK, here)
+        raise
+    finally:
+        _current.reset(before)
+        tracer.record(name, parent, sampled, start, time.time_ns(), failed=failed)
+
+
+def record(name: str, traveller: Traveller, start: datetime, end: datetime, *, parent: str) -> None:
+    """Tell of a step that is over: one that took place between processes."""
+    if _tracer is not None and (sampled := _tracer.sampled([traveller])):
+        _tracer.record(name, parent, sampled, _nanoseconds(start), _nanoseconds(end))
 
 
 def headers(traveller: Traveller, name: str) -> dict[str, str] | None:
     """The `traceparent` (W3C Trace Context) of a step, for events that others may follow."""
-    trace_id = None if _tracer is None else _tracer.trace_id(traveller)
-    if trace_id is None:
-        return None
-    return {"traceparent": f"00-{trace_id:032x}-{_span_id(trace_id, name):016x}-01"}
+    for trace_id in () if _tracer is None else _tracer.sampled([traveller]):
+        return {"traceparent": f"00-{trace_id:032x}-{_span_id(trace_id, name):016x}-01"}
+    return None
 
 
-def _text(traveller: Traveller) -> str:
-    owner, own_id = traveller
-    return f"{owner}/{own_id}"
+def log_ids(error: BaseException | None = None) -> dict[str, str]:
+    """For a log line: the ids of the step that ended with `error`, or else of the present one."""
+    if _tracer is None:
+        return {}
+    step: SpanContext | None = getattr(error, _MARK, None) or _current.get()
+    if step is None:
+        return {}
+    return {"trace_id": f"{step.trace_id:032x}", "span_id": f"{step.span_id:016x}"}
+
+
+def log_ids_in(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """For a log line about an event or a message: the ids in its `traceparent`, if it has one."""
+    parts = (headers or {}).get("traceparent", "").split("-")
+    return {"trace_id": parts[1], "span_id": parts[2]} if len(parts) == 4 else {}
 
 
 def _context(trace_id: int, name: str) -> SpanContext:
     return SpanContext(trace_id, _span_id(trace_id, name), is_remote=False, trace_flags=_SAMPLED)
+
+
+def _nanoseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return int(moment.timestamp() * 1e9)
 
 
 def _span_id(trace_id: int, name: str) -> int:

@@ -24,7 +24,7 @@ class Ports:
         wishes = [self._remembered.get(name, 0), preferred]
         port = next((wish for wish in wishes if wish and _is_free(wish)), None)
         while port is None or port in of_others:
-            port = _any_free_port()
+            port = any_free_port()
         if self._remembered.get(name) != port:
             self._remembered[name] = port
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,8 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _any_free_port() -> int:
+def any_free_port() -> int:
+    """One that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])

@@ -44,14 +44,13 @@ def count_changes(changes: Iterable[Change]) -> None:
         tally[message.category, message.state] += 1
         if message.state is State.DELIVERED:
             _DELIVERY.observe((message.update_time - message.accept_time).total_seconds())
-        if traces.is_on():
-            traces.record(
-                message.state.name.lower(),
-                [message.key[1:]],
-                int(message.accept_time.timestamp() * 1e9),
-                int(message.update_time.timestamp() * 1e9),
-                parent="send",
-            )
+        traces.record(
+            message.state.name.lower(),
+            message.key[1:],
+            message.accept_time,
+            message.update_time,
+            parent="send",
+        )
     for (category, state), count in tally.items():
         _STATES.labels(_name(category), state.name.lower()).inc(count)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 
 from services.kit.errors import Refusal
 from services.local.platform import LocalPlatform
+from services.local.ports import any_free_port
 from tests.fixtures.platform import RunPlatform
 from tests.fixtures.waiting import eventually
 from tests.journeys.parties import (
@@ -85,17 +85,10 @@ async def collecting() -> AsyncIterator[tuple[Collector, str]]:
         await server.stop(0)
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
     run_platform: RunPlatform,
 ) -> None:
-    ports = {service: free_port() for service in SERVICES}
+    ports = {service: any_free_port() for service in SERVICES}
     async with collecting() as (collector, endpoint):
         overrides = {
             service: {

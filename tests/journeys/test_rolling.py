@@ -15,12 +15,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.local.leash import Leash
+from services.local.ports import any_free_port
 from services.local.processes import ServiceProcess
 from services.local.roster import ROSTER, Service
 from tests.fixtures.platform import RunPlatform
 from tests.fixtures.waiting import eventually
 from tests.journeys.parties import Parties, Person, receipt
-from tests.journeys.test_observed import free_port
 
 SENDERS: Final = 4
 PEOPLE: Final = 4
@@ -35,7 +35,7 @@ class Replica:
         self, service: Service, told: Mapping[str, str], state: Path, leash: Leash, number: int
     ) -> None:
         """`told` is the environment of the platform's own process."""
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{any_free_port()}"
         environment = {
             **told,
             "HUDHUD_HEALTH_LISTEN": self.address,

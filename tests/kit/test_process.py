@@ -19,6 +19,7 @@ from services.kit.errors import Refusal
 from services.kit.process import kept_running
 from services.local.certificates import Authority
 from services.local.leash import Leash
+from services.local.ports import any_free_port
 from tests.kit.probe import pb, stubs, tls
 
 Process = asyncio.subprocess.Process
@@ -81,9 +82,7 @@ async def test_a_signal_stops_it_after_the_call_in_flight(
 
 
 async def test_it_counts_its_calls_for_prometheus(authority: Authority, leash: Leash) -> None:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = any_free_port()
     async with process(authority, HUDHUD_METRICS_LISTEN=f"127.0.0.1:{port}") as started:
         address = (await said(started, "serving"))["internal"]
         async with connect(address, name="probe", tls=tls(authority, "edge")) as channel:

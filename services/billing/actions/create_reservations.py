@@ -54,10 +54,8 @@ async def create_reservations(
             for outcome in decision.outcomes
         ]
 
-    started = traces.now()
-    outcomes = await database.run("create_reservations", reserve)
-    traces.record("reserve", (item.key for item in items), started, parent="accept")
-    return outcomes
+    with traces.step("reserve", (item.key for item in items), parent="accept"):
+        return await database.run("create_reservations", reserve)
 
 
 async def _usage(

@@ -29,7 +29,7 @@ from services.ends.edge.domain import (
 )
 from services.ends.edge.errors import EdgeReasons
 from services.ends.edge.ports import Appeals
-from services.kit import rules
+from services.kit import rules, traces
 from services.kit.access import current_caller
 from services.kit.calls import OVERLOADED_RETRY_SECONDS
 from services.kit.clock import new_id
@@ -66,9 +66,10 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServiceServicer):
         self, request: edge_service_pb2.SendMessageRequest, context: Any
     ) -> edge_service_pb2.SendMessageResponse:
         business_id = await self._business()
-        [outcome] = await self._send([outgoing_of(request.message, business_id)])
+        message = outgoing_of(request.message, business_id)
+        [outcome] = await self._send([message])
         if isinstance(outcome, Exception):
-            raise outcome
+            raise _refusal_of(message, outcome)
         return edge_service_pb2.SendMessageResponse(outcome=outcome_proto(outcome))
 
     # It writes by itself: a generator that is closed cannot end its tasks in good order.
@@ -142,21 +143,31 @@ class EdgeServicer(edge_service_pb2_grpc.EdgeServiceServicer):
                 response.outcomes.add(
                     message_id=outgoing.message_id,
                     contact_id=outgoing.contact_id,
-                    refusal=_refusal_of(outcome).to_proto(),
+                    refusal=_refusal_of(outgoing, outcome).to_proto(),
                 )
             else:
                 response.outcomes.append(outcome_proto(outcome))
         return response
 
 
-def _refusal_of(error: Exception) -> Refusal:
+def _refusal_of(message: Outgoing, error: Exception) -> Refusal:
     """What a program is told of one message; a fault of ours is logged and says nothing."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, Overloaded):
         return Refusal(CommonReasons.OVERLOADED, retry_after_seconds=OVERLOADED_RETRY_SECONDS)
     incident = new_id()
-    logger.error("a message could not be sent: incident %s", incident, exc_info=error)
+    logger.error(
+        "a message could not be sent",
+        exc_info=error,
+        extra={
+            "incident": incident,
+            "business_id": message.business_id,
+            "message_id": message.message_id,
+            # The error is that of a batch, and marked as somebody else's.
+            **traces.log_ids_in(traces.headers((message.business_id, message.message_id), "send")),
+        },
+    )
     return internal_refusal(incident)
 
 

@@ -137,7 +137,10 @@ class AcceptMessages:
         return Cleared(clearance, offer)
 
     async def _accept(self, batch: Sequence[Cleared]) -> list[Answer]:
-        started = traces.now()
+        with traces.step("accept", (one.id for one in batch), parent="dispatch"):
+            return await self._promise(batch)
+
+    async def _promise(self, batch: Sequence[Cleared]) -> list[Answer]:
         now = self._clock.now()
         firsts: dict[tuple[UUID, UUID], Cleared] = {}
         for one in batch:
@@ -195,7 +198,6 @@ class AcceptMessages:
 
             # 5. Tell the streams of these devices. What gets lost here is found by their next look.
             self._wakeups.wake({copy.end_id for _, _, copy in copies})
-        traces.record("accept", firsts, started, parent="dispatch")
         return [_answer(one, answers[one.id]) for one in batch]
 
     async def _reserve(

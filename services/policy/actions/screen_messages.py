@@ -86,7 +86,11 @@ class ScreenMessages:
         await self._screening.close()
 
     async def _screen(self, drafts: list[Draft]) -> list[Outcome | Exception]:
-        started = traces.now()
+        keys = ((draft.key.business_id, draft.key.message_id) for draft in drafts)
+        with traces.step("judge", keys, parent="screen"):
+            return await self._answers(drafts)
+
+    async def _answers(self, drafts: list[Draft]) -> list[Outcome | Exception]:
         now = self._clock.now()
         known = await self._read(drafts, now)
         refusals: dict[_Body, Refusal] = {}
@@ -109,10 +113,7 @@ class ScreenMessages:
                 refusals |= dict.fromkeys(judged, refusal)
             else:
                 known.verdicts.update(await self._keep(decided))
-        answers = [self._answer(draft, known.verdicts, refusals) for draft in drafts]
-        keys = ((draft.key.business_id, draft.key.message_id) for draft in drafts)
-        traces.record("judge", keys, started, parent="screen")
-        return answers
+        return [self._answer(draft, known.verdicts, refusals) for draft in drafts]
 
     async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:
         async with self._database.connection("read_for_screening") as connection:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from hudhud.clearance.v1 import clearance_pb2
+from hudhud.content.v1 import content_pb2
 from hudhud.edge.v1 import edge_service_pb2 as pb
 from services.ends.edge.domain import Outcome, Outgoing
 from services.ends.edge.servicer import FRAMES_IN_FLIGHT_MAX, EdgeServicer
+from services.kit import traces
 from services.kit.access import Caller, CallerKind, set_current_caller
 from services.kit.errors import Refusal
+from services.kit.logs import JsonFormatter
 from tests.ends.edge.house import House, direct
 from tests.ends.edge.test_send_message import opened
 from tests.ends.fakes.policy import BLOCKED_WORD
@@ -135,6 +141,43 @@ async def test_no_more_frames_are_taken_than_answers_are_read() -> None:
     may_write.set()
     await serving
     assert written == taken == 5 * FRAMES_IN_FLIGHT_MAX
+
+
+async def test_a_fault_is_told_under_the_message_and_the_trace_it_happened_to(
+    spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By either call, though the error is one that its whole batch has met."""
+    with pytest.raises(RuntimeError) as failed, traces.step("send", [("other", "first")]):
+        raise RuntimeError("nobody foresaw this")
+
+    async def send(messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
+        return [failed.value for _ in messages]
+
+    async def ensure_account(business_id: str) -> None:
+        pass
+
+    business_id = uuid4()
+    set_current_caller(Caller(CallerKind.BUSINESS, business_id=business_id))
+    servicer: Any = EdgeServicer(send, None, None, None, ensure_account)  # type: ignore[arg-type]
+    message = pb.OutgoingMessage(
+        message_id=str(uuid4()),
+        phone_number="+963944100000",
+        kind=clearance_pb2.KIND_DIRECT,
+        category=clearance_pb2.CATEGORY_UTILITY,
+        content=content_pb2.Content(text=content_pb2.Text(body="a text")),
+    )
+    with pytest.raises(Refusal, match="INTERNAL"):
+        await servicer.SendMessage(pb.SendMessageRequest(message=message), None)
+    response = await servicer._send_frame(frame(message), str(business_id))
+    assert response.outcomes[0].refusal.reason == "INTERNAL"
+
+    headers = traces.headers((business_id, message.message_id), "send")
+    for record in caplog.records:
+        line = json.loads(JsonFormatter("edge").format(record))
+        assert line["message"] == "a message could not be sent"
+        assert line["message_id"] == message.message_id
+        assert line.items() >= traces.log_ids_in(headers).items()
+    assert len(caplog.records) == 2
 
 
 async def test_a_client_that_leaves_in_the_middle_can_send_the_same_again(

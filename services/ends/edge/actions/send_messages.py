@@ -96,10 +96,8 @@ class SendMessages:
 
     async def __call__(self, messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
         """What became of each message; a Refusal (or a fault) stands in the list, not raised."""
-        started = traces.now()
-        outcomes = await self._sending.submit_many(messages)
-        traces.record("send", map(_traveller, messages), started)
-        return outcomes
+        with traces.step("send", map(_traveller, messages)):
+            return await self._sending.submit_many(messages)
 
     async def close(self) -> None:
         """Finishes what is under way and takes no more."""
@@ -123,14 +121,13 @@ class SendMessages:
         """Policy's verdict on each message and, if that lets it pass, whether a device is there."""
         if not messages:
             return []
-        started = traces.now()
-        verdicts, devices = await asyncio.gather(
-            self._policy.screen(messages),
-            self._contacts.devices(
-                {(message.business_id, message.contact_id) for message in messages}
-            ),
-        )
-        traces.record("screen", map(_traveller, messages), started, parent="send")
+        with traces.step("screen", map(_traveller, messages), parent="send"):
+            verdicts, devices = await asyncio.gather(
+                self._policy.screen(messages),
+                self._contacts.devices(
+                    {(message.business_id, message.contact_id) for message in messages}
+                ),
+            )
         return [
             _judged(message, verdict, devices[message.business_id, message.contact_id])
             for message, verdict in zip(messages, verdicts, strict=True)
@@ -138,18 +135,16 @@ class SendMessages:
 
     async def _dispatch(self, cleared: list[_Cleared]) -> list[Outcome | Exception]:
         now = self._clock.now()
-        started = traces.now()
         requests = [_seal_request(item, now) for item in cleared]
-        async with self._sealing:
-            sealed = await self._sessions.seal(requests)
-            if self._leaving is not None and not await asyncio.shield(self._leaving):
-                # Nobody knows what became of the batch before, and its sessions are retired: what
-                # was sealed after it in them must not arrive before it.
+        travellers = (_traveller(item.message) for item in cleared)
+        with traces.step("seal", travellers, parent="send"):
+            async with self._sealing:
                 sealed = await self._sessions.seal(requests)
-            leaving = self._leaving = asyncio.get_running_loop().create_future()
-        travellers = [_traveller(item.message) for item in cleared] if traces.is_on() else []
-        traces.record("seal", travellers, started, parent="send")
-        started = traces.now()
+                if self._leaving is not None and not await asyncio.shield(self._leaving):
+                    # Nobody knows what became of the batch before, and its sessions are retired:
+                    # what was sealed after it in them must not arrive before it.
+                    sealed = await self._sessions.seal(requests)
+                leaving = self._leaving = asyncio.get_running_loop().create_future()
         left = False
         try:
             outcomes = await self._accept(cleared, sealed)
@@ -158,7 +153,6 @@ class SendMessages:
             if not left:
                 self._sessions.retire(requests)
             leaving.set_result(left)
-            traces.record("dispatch", travellers, started, parent="send")
         return outcomes
 
     async def _accept(
@@ -167,12 +161,14 @@ class SendMessages:
         """The promises are made inside this call. What is lost on the way back is found again by
         sending the same message once more.
         """
-        dispatches = [
-            Dispatch(item.clearance, copies, item.message.time_to_live)
+        leaving = [
+            (_traveller(item.message), Dispatch(item.clearance, copies, item.message.time_to_live))
             for item, copies in zip(cleared, sealed, strict=True)
             if not isinstance(copies, Refusal)
         ]
-        promises = iter(await self._messaging.accept(dispatches) if dispatches else ())
+        with traces.step("dispatch", (traveller for traveller, _ in leaving), parent="send"):
+            dispatches = [dispatch for _, dispatch in leaving]
+            promises = iter(await self._messaging.accept(dispatches) if dispatches else ())
         return [
             copies if isinstance(copies, Refusal) else _outcome(item, next(promises))
             for item, copies in zip(cleared, sealed, strict=True)
