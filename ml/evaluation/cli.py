@@ -38,6 +38,7 @@ from ml.evaluation.left_out import left_out
 from ml.evaluation.limits import check_of, checks
 from ml.evaluation.page.page import Findings, page
 from ml.evaluation.pairs import paired, unpaired
+from ml.evaluation.reached import reached
 from ml.keys import read_public_key
 from ml.measuring import ATTACKS, attacked, disguised, measured
 from ml.places import MANIFEST_FILE, RELEASED
@@ -93,16 +94,17 @@ def evaluate(
     else:
         manifest = read_verified_manifest(folder, key)
         found, title = manifest.unseen, UNSEEN
+    held = checks(found) if files else checks(found, reached())
     sources = _left_out(manifest, rows, files, work) if leave_one_out else []
     drifts, since = _drift(found, manifest, rows, live_or_released(live, public_key))
     if page_file:
         _write_page(page_file, Findings(
-            found, manifest, title + ".", checks(found), _digests(files), sources, drifts, since
+            found, manifest, title + ".", held, _digests(files), sources, drifts, since
         ))  # fmt: skip
         errors.print(f"The report is in {page_file}.", markup=False, soft_wrap=True)
     if as_json:
         print(json.dumps(_without_texts(found) | {
-            "checks": [asdict(check) for check in checks(found)],
+            "checks": [asdict(check) for check in held],
             "left_out": [share.as_data() for share in sources],
             "drift": [asdict(one) for one in drifts],
         }, ensure_ascii=False))  # fmt: skip

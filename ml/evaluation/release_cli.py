@@ -28,13 +28,12 @@ from ml.errors import FileUnusable
 from ml.evaluation import show
 from ml.evaluation.cli import labelled_rows, live_option, live_or_released
 from ml.evaluation.costs import costs_of
-from ml.evaluation.gate import Verdict, corpus, verdict
+from ml.evaluation.gate import Verdict, traffic, verdict
 from ml.keys import read_public_key
 from ml.places import MANIFEST_FILE
 from ml.release import MODEL_FILE, Manifest
 
 HISTORY_FILE = "history.jsonl"
-TIMED_MAX = 1024  # messages
 
 
 @click.command()
@@ -59,8 +58,7 @@ def release(
     rows = labelled_rows(files)[0] if files else []
     with steps_told() as progress:
         progress("measuring what judging costs", 0, 1)
-        texts = [message.text for message in corpus()[:TIMED_MAX]]
-        costs = costs_of(folder, public_key, texts)
+        costs = costs_of(folder, public_key, traffic())
         found = verdict(candidate, live_or_released(live, public_key), rows, costs, progress)
     kept = None if found.refused else _keep(folder, target, candidate.manifest, found)
     if as_json:

@@ -14,7 +14,8 @@ from ml.classifier import Classifier
 from ml.cli import main
 from ml.evaluation import cli, gate, limits, release_cli
 from ml.evaluation.costs import costs_of
-from ml.evaluation.gate import load_live
+from ml.evaluation.gate import TRAFFIC, load_live, traffic
+from ml.evaluation.reached import Reached
 from ml.places import MANIFEST_FILE, Place
 from ml.release import MODEL_FILE, write_release
 from ml.report import Report
@@ -41,8 +42,8 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for table, limit in (("stopped_under", 1.01), ("stopped_least", 0.0), ("lost_under", 1.01),
                          ("named_least", 0.0)):  # fmt: skip
         eased[table] = dict.fromkeys(eased[table], limit)
-    eased["known"] = []
     monkeypatch.setattr(limits, "limits", lambda: eased)
+    monkeypatch.setattr(gate, "reached", lambda: Reached({}))
     return eased
 
 
@@ -105,16 +106,18 @@ def test_each_limit_refuses_and_is_named(
 
 
 def test_what_is_known_not_to_be_reached_is_told_and_refuses_nothing(
-    lenient: dict[str, Any], with_model: list[str], tmp_path: Path
-) -> None:
+    lenient: dict[str, Any], with_model: list[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     lenient["stopped_least"] = dict.fromkeys(lenient["stopped_least"], 1.01)
-    known = {"what": ["promotional stopped", "scam stopped"], "bound": 0.0, "reason": "of a test"}
-    lenient["known"] = [known]
+    missed = [(f"{label} stopped", language)
+              for label in ("promotional", "scam") for language in ("ar", "en")]  # fmt: skip
+    monkeypatch.setattr(gate, "reached", lambda: Reached(dict.fromkeys(missed, 0.0)))
     result = run("release", "--to", tmp_path / "releases", *with_model)
 
     assert result.exit_code == 0, result.output
     assert "Not reached yet, and known" in result.stderr
-    known["bound"] = 1.0
+    monkeypatch.setattr(gate, "reached", lambda: Reached(dict.fromkeys(missed, 1.0)))
     assert run("release", "--to", tmp_path / "again", *with_model).exit_code == 1
 
 
@@ -164,6 +167,39 @@ def test_files_are_measured_with_both_models(
     assert result.exit_code == 1, result.output
     [worse, _] = [one for one in json.loads(result.stdout)["differences"] if one["worse"]]
     assert (worse["label"], worse["stopped_by_a"], worse["stopped_by_b"]) == ("promotional", 1, 0)
+
+
+def test_what_the_live_model_misses_on_files_another_may_miss_too(
+    lenient: dict[str, Any], with_model: list[str], small_training: Training,
+    described: dict[str, Any], release: Release, tmp_path: Path,
+) -> None:  # fmt: skip
+    lenient["stopped_least"] |= {"promotional": 0.9}
+    for name, threshold in (("strict", 0.0), ("lax", 1.1), ("as lax", 1.2)):
+        told = described | {"thresholds": described["thresholds"] | {
+            "direct": threshold, "direct_unknown_language": threshold}}  # fmt: skip
+        for share in told["unseen"]["by_language"]:  # nothing is said against its training
+            share |= {"stopped": share["count"], "share": 1.0, "low": 0.99, "high": 1.0}
+        write_release(tmp_path / name, small_training.models, told, release.key)
+    file = tmp_path / "rows.jsonl"
+    row = {"text": "MEGA SALE 70% off everything, shop now!", "label": "promotional", "lang": "en"}
+    file.write_text("".join(json.dumps(row | {"id": str(at)}) + "\n" for at in range(100)))
+
+    def told_of(live: str) -> dict[str, Any]:
+        result = run("release", file, "--to", tmp_path / "releases", "--live", tmp_path / live,
+                     "--json", "--model", tmp_path / "lax", *with_model[2:])  # fmt: skip
+        [check] = [one for one in json.loads(result.stdout)["checks"] if not one["held"]]
+        return {**check, "exit_code": result.exit_code}
+
+    beside_one_as_lax = told_of("as lax")
+    assert beside_one_as_lax["exit_code"] == 0
+    assert "the live model misses it" in beside_one_as_lax["known"]
+    beside_a_strict_one = told_of("strict")
+    assert beside_a_strict_one["exit_code"] == 1
+    assert beside_a_strict_one["known"] == ""
+
+
+def test_time_is_taken_of_traffic_as_it_is_on_the_road() -> None:
+    assert len(traffic()) == sum(TRAFFIC.values())
 
 
 def test_a_history_that_is_none_is_refused(tmp_path: Path) -> None:
