@@ -114,21 +114,55 @@ async def test_credit_that_is_taken_away_stays_owed(house: House) -> None:
     assert (await account_of(business)).owed == business.money(4 * UNIT)
 
 
-async def test_the_database_ends_credit_too(house: House) -> None:
-    business = await open_business(house, 0)
+async def reserve_by_hand(
+    business: Business, micros: int, source: str = "available", day: str = "current_date"
+) -> None:
+    """What a service that does not decide could do: it only says that something is reserved."""
+    guest = await business.house.guest()
+    await guest.execute(
+        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
+        " currency_code, reference_id, category, destination_country, window_open, expire_time,"
+        " rate_id, channel, market, units, usage_day, create_time) VALUES"
+        f" ($1, 'reservation', '{source}', 'reserved', $2, $3, $4, 'utility', 'SY', false, now(),"
+        f" 1, 'app', 'ZZ', 1, {day}, now())",
+        business.business_id,
+        micros,
+        business.currency,
+        new_id(),
+    )
+
+
+async def test_the_database_ends_credit_and_what_was_paid_in_too(fresh_house: House) -> None:
+    business = await open_business(fresh_house, UNIT)
     await set_terms(business, credit_limit=UNIT)
-    guest = await house.guest()
     with pytest.raises(asyncpg.CheckViolationError, match="beyond the credit"):
-        await guest.execute(
-            "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
-            " currency_code, reference_id, category, destination_country, window_open,"
-            " expire_time, rate_id, create_time) VALUES ($1, 'reservation', 'receivable',"
-            " 'reserved', $2, $3, $4, 'utility', 'SY', false, now(), 1, now())",
-            business.business_id,
-            UNIT + 1,
-            business.currency,
-            new_id(),
-        )
+        await reserve_by_hand(business, UNIT + 1, "receivable")
+    with pytest.raises(asyncpg.CheckViolationError, match="never_below_zero"):
+        await reserve_by_hand(business, UNIT + 1)
+    await reserve_by_hand(business, UNIT)
+    await reserve_by_hand(business, UNIT, "receivable")
+    with pytest.raises(asyncpg.CheckViolationError, match="beyond the credit"):
+        await reserve_by_hand(business, 1, "receivable")
+
+
+@pytest.mark.parametrize("cap", ["daily_cap", "monthly_cap"])
+async def test_the_database_keeps_caps_too(fresh_house: House, cap: str) -> None:
+    business = await open_business(fresh_house)
+    await set_terms(business, **{cap: 3 * UNIT})
+    await reserve_by_hand(business, 2 * UNIT)
+    with pytest.raises(asyncpg.CheckViolationError, match="beyond a cap"):
+        await reserve_by_hand(business, UNIT + 1)
+    await reserve_by_hand(business, UNIT)
+    # Once a lower cap is passed, only what costs nothing goes on.
+    await set_terms(business, **{cap: UNIT})
+    await reserve_by_hand(business, 0)
+    with pytest.raises(asyncpg.CheckViolationError, match="beyond a cap"):
+        await reserve_by_hand(business, 1)
+    for day in ("NULL", "current_date - 40", "current_date + 2"):
+        with pytest.raises(asyncpg.CheckViolationError, match="counts_on_its_day"):
+            await reserve_by_hand(business, 1, day=day)
+    await set_terms(business)
+    await reserve_by_hand(business, 5 * UNIT)
 
 
 async def test_many_at_once_never_pass_the_limit(house: House) -> None:

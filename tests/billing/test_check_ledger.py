@@ -11,6 +11,7 @@ from services.kit.clock import new_id
 from services.kit.errors import Refusal
 from tests.billing.house import House
 from tests.billing.parties import MARKETING, SERVICE, UNIT, Business, check_ledger, open_business
+from tests.billing.test_rate_cards import load
 
 
 async def test_the_sums_of_each_currency(fresh_house: House) -> None:
@@ -199,3 +200,29 @@ async def test_what_does_not_hold_is_named(fresh_house: House, breakage: str) ->
     for expected in BREAKAGES[breakage]:
         assert any(fault.startswith(expected.format(**words)) for fault in faults), faults
     assert len(faults) == len(BREAKAGES[breakage]), faults
+
+
+@pytest.mark.parametrize(
+    "breakage",
+    [
+        "entry_point_time = NULL",
+        "entry_point_time = create_time - interval '72 hours',"
+        " entry_point_answer_time = create_time - interval '72 hours'",
+    ],
+)
+async def test_what_was_free_by_an_entry_point_can_be_computed_again(
+    fresh_house: House, breakage: str
+) -> None:
+    business = await open_business(fresh_house)
+    rule = f"free_entry_point,app,,,{business.currency},,,72,,"
+    await load(fresh_house, "entry points", rule, business.currency)
+    item = business.item(category=MARKETING)
+    item.entry_point_time.FromDatetime(fresh_house.clock.now())
+    item.entry_point_answer_time.FromDatetime(fresh_house.clock.now())
+    assert await business.reserve(item) == [0]
+    assert await check_ledger(fresh_house) == []
+    owner = await fresh_house.owner()
+    await owner.execute("ALTER TABLE entries DISABLE TRIGGER USER")
+    await owner.execute(f"UPDATE entries SET {breakage} WHERE type = 'reservation'")
+    [fault] = await check_ledger(fresh_house)
+    assert fault.startswith("messages free by a rule that was not in force")

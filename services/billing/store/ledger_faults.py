@@ -8,6 +8,7 @@ from typing import Final
 
 from services.billing.domain.ledger import Fault
 from services.billing.store.book_faults import BOOK_FAULTS
+from services.billing.store.invoice_faults import INVOICE_FAULTS
 from services.billing.store.message_faults import MESSAGE_FAULTS
 from services.billing.store.price_faults import PRICE_FAULTS
 from services.kit.database import Connection
@@ -35,7 +36,12 @@ async def find_faults(connection: Connection, overdue_since: datetime | None) ->
 
 
 def _queries() -> Iterator[tuple[str, str]]:
-    groups: tuple[Mapping[str, str], ...] = (BOOK_FAULTS, MESSAGE_FAULTS, PRICE_FAULTS)
+    groups: tuple[Mapping[str, str], ...] = (
+        BOOK_FAULTS,
+        MESSAGE_FAULTS,
+        PRICE_FAULTS,
+        INVOICE_FAULTS,
+    )
     for group in groups:
         yield from group.items()
 

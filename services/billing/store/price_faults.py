@@ -78,7 +78,7 @@ PRICE_FAULTS: Final = {
     "messages free by a rule that was not in force, or beyond its allowance": """
         WITH steps AS (
             SELECT business_id, entry_id, type, free_rule, channel, currency_code, units,
-                create_time,
+                create_time, entry_point_time AS came, entry_point_answer_time AS answered,
                 sum(CASE WHEN type IN ('release', 'expiry') THEN -units ELSE units END) OVER (
                     PARTITION BY business_id, channel, free_rule, date_trunc('month', usage_day)
                     ORDER BY entry_id
@@ -104,6 +104,14 @@ PRICE_FAULTS: Final = {
                 WHEN said.amount IS NULL
                     THEN steps.free_rule <> 'reply' OR steps.channel <> 'app'
                 WHEN steps.free_rule = 'allowance' THEN used > said.amount
+                -- As domain.free_rules.entry_point_open.
+                WHEN steps.free_rule = 'entry_point' THEN said.amount = 0
+                    OR (
+                        answered <= came + interval '24 hours'
+                        AND create_time < answered + said.amount * interval '1 hour'
+                        OR coalesce(answered < came, true)
+                        AND create_time <= came + interval '24 hours'
+                    ) IS NOT TRUE
                 ELSE said.amount = 0
             END
     """,

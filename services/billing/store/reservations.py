@@ -74,20 +74,21 @@ async def insert_reservations(
         INSERT INTO entries
             (business_id, type, from_account, to_account, amount_micros, currency_code,
              reference_id, category, destination_country, window_open, expire_time, rate_id,
-             channel, market, units, usage_day, free_rule, create_time)
+             channel, market, units, usage_day, free_rule, entry_point_time,
+             entry_point_answer_time, create_time)
         SELECT
             business_id, 'reservation', source::ledger_account, 'reserved', amount_micros,
             currency_code, message_id, category::category, destination_country, window_open,
             expire_time, rate_id, channel::channel, market, units, usage_day,
-            free_rule::free_rule, $16
+            free_rule::free_rule, entry_point_time, entry_point_answer_time, $18
         FROM unnest(
             $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[],
             $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::text[],
-            $13::integer[], $14::date[], $15::text[]
+            $13::integer[], $14::date[], $15::text[], $16::timestamptz[], $17::timestamptz[]
         ) AS added (
             business_id, message_id, category, destination_country, window_open, expire_time,
             currency_code, amount_micros, rate_id, source, channel, market, units, usage_day,
-            free_rule
+            free_rule, entry_point_time, entry_point_answer_time
         )
         """,
         *_columns([item.key for item in items]),
@@ -104,6 +105,8 @@ async def insert_reservations(
         [item.shipment.units for item in items],
         [reservation.usage_day for reservation in reservations],
         [reservation.free_rule for reservation in reservations],
+        [item.shipment.entry_point_time for item in items],
+        [item.shipment.entry_point_answer_time for item in items],
         now,
     )
 
