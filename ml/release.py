@@ -33,6 +33,7 @@ from ml.models import Models
 from ml.places import MANIFEST_FILE
 from ml.report import Report
 from ml.thresholds import Thresholds
+from ml.unpacking import unpacked
 from ml.versions import features_digest, libraries
 
 FORMAT = 2
@@ -128,8 +129,7 @@ def load_verified(folder: Path, public_key: Ed25519PublicKey) -> tuple[Manifest,
         raise FeaturesDiffer(
             f"{folder} was trained with another version of the features. Train it again."
         )
-    pipelines = joblib.load(io.BytesIO(packed))
-    return manifest, Models(**pipelines, cascade=manifest.cascade)
+    return manifest, Models(**unpacked(packed), cascade=manifest.cascade)
 
 
 def stale(folder: Path, public_key: Ed25519PublicKey, training_digest: str) -> bool:

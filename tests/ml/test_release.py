@@ -24,6 +24,7 @@ from ml.errors import (
     SignatureInvalid,
     SignedByAnotherKey,
 )
+from ml.judge import Judge
 from ml.models import Models
 from ml.places import MANIFEST_FILE, RELEASED
 from ml.release import MODEL_FILE, stale, write_release
@@ -64,6 +65,14 @@ def test_as_released_it_loads_and_says_what_it_is(release: Release) -> None:
     assert classifier.manifest.version == classifier.manifest.digest[:12]
     assert set(classifier.manifest.languages) == {"ar", "en"}
     assert 0.5 < classifier.thresholds.direct < 1
+
+
+def test_what_is_read_judges_as_what_was_trained(
+    release: Release, small_training: Training
+) -> None:
+    texts = ["Your parcel arrives tomorrow.", "50% off everything, today only!", "طردك يصل غدًا."]
+
+    assert _load(release).judge(texts) == Judge(small_training.models).judge(texts)
 
 
 @pytest.mark.parametrize("at", [0, 100, -1])

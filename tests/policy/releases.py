@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hudhud.policy.v1 import model_service_pb2 as pb
 from ml.keys import read_or_make_signing_key, read_public_key
+from ml.models import Models
 from ml.places import MANIFEST_FILE
-from ml.release import MODEL_FILE, load_verified, write_release
+from ml.release import MODEL_FILE, read_verified_manifest, write_release
 from tests.policy.house import MODEL, MODEL_KEY
 
 PIECE_BYTES = 1024 * 1024
@@ -52,7 +54,8 @@ class Press:
         self._numbers = itertools.count()
         self._key_file = key_file or folder / "release.key"
         self.key = read_or_make_signing_key(self._key_file)
-        self._manifest, self._models = load_verified(MODEL, read_public_key(MODEL_KEY))
+        self._manifest = read_verified_manifest(MODEL, read_public_key(MODEL_KEY))
+        self._models = Models(**joblib.load(MODEL / MODEL_FILE), cascade=self._manifest.cascade)
 
     @property
     def settings(self) -> dict[str, Any]:
