@@ -88,7 +88,8 @@ demo: stubs  ## the same, and exit: non-zero if any expectation failed
 
 .PHONY: bench
 bench: stubs  ## measure rates, latencies, CPU and memory
-	@exec $(BIN)/hudhud bench
+	@$(BIN)/hudhud bench
+	@$(BIN)/python -m ml.evaluation.speed
 
 # --- On a cluster -----------------------------------------------------------------------------
 
