@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
+from services.local.billing_calls import (
+    as_operator,
+    currency_option,
+    file_argument,
+    text_of,
+    time_of,
+)
+from services.local.billing_corrections import credit, rerating
+from services.local.billing_parties import issuer, profile, taxes
+from services.local.billing_statements import export as export_costs
+from services.local.billing_statements import focus_check, invoice, statement, usage
 from services.local.errors import LocalError
-from services.local.state import state_folder
 from services.local.terminal import console
-
-if TYPE_CHECKING:
-    from services.local.parties import Operator
 
 # As in cli.py, what a command needs is imported when it is called.
 
 # Ten million entries take minutes.
 _AUDIT_SECONDS_MAX = 3600.0
 
-_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_currency = click.option("--currency", required=True, help="Of the card, as in ISO 4217.")
-
 
 @click.group()
 def billing() -> None:
     """What messages cost, and whether every cent is accounted for."""
+
+
+for _command in (
+    *(statement, usage, invoice, export_costs, focus_check),
+    *(credit, rerating, issuer, profile, taxes),
+):
+    billing.add_command(_command)
 
 
 @billing.command()
@@ -38,8 +46,8 @@ def audit(overdue_seconds: int) -> None:
 
     request = pb.CheckLedgerRequest()
     request.overdue_after.FromSeconds(overdue_seconds)
-    checked = _as_operator(
-        lambda operator: operator.billing.CheckLedger(request, timeout=_AUDIT_SECONDS_MAX)
+    checked = as_operator(
+        lambda caller: caller.billing.CheckLedger(request, timeout=_AUDIT_SECONDS_MAX)
     )
     for fault in checked.faults:
         console.print(fault, markup=False, soft_wrap=True)
@@ -55,14 +63,14 @@ def card() -> None:
 
 
 @card.command()
-@_file
-@_currency
+@file_argument
+@currency_option
 def check(file: Path, currency: str) -> None:
     """Name everything that is wrong with a card, by line; fails if anything is."""
     from hudhud.billing.v1 import billing_service_pb2 as pb
 
-    request = pb.CheckRateCardRequest(currency_code=currency, csv=_text(file))
-    response = _as_operator(lambda operator: operator.billing.CheckRateCard(request))
+    request = pb.CheckRateCardRequest(currency_code=currency, csv=text_of(file))
+    response = as_operator(lambda caller: caller.billing.CheckRateCard(request))
     for fault in response.faults:
         console.print(
             f"{file}:{fault.line}: {fault.reason}: {fault.description}",
@@ -75,17 +83,17 @@ def check(file: Path, currency: str) -> None:
 
 
 @card.command(name="import")
-@_file
-@_currency
+@file_argument
+@currency_option
 @click.option("--name", default="", help="What the card is called, for ever; else the file's name.")
 def import_(file: Path, currency: str, name: str) -> None:
     """Import a card: all its rows begin as they say, or none."""
     from hudhud.billing.v1 import billing_service_pb2 as pb
 
     request = pb.ImportRateCardRequest(
-        name=name or file.stem, currency_code=currency, csv=_text(file)
+        name=name or file.stem, currency_code=currency, csv=text_of(file)
     )
-    response = _as_operator(lambda operator: operator.billing.ImportRateCard(request))
+    response = as_operator(lambda caller: caller.billing.ImportRateCard(request))
     console.print(
         f"[green]Imported[/] {response.name}: {response.rate_count} rates,"
         f" {response.rule_count} free rules."
@@ -93,7 +101,7 @@ def import_(file: Path, currency: str, name: str) -> None:
 
 
 @card.command()
-@_currency
+@currency_option
 @click.option("--at", default="", help="When, as in RFC 3339; else now.")
 def export(currency: str, at: str) -> None:
     """Print what is in force in a currency, as a card."""
@@ -101,11 +109,8 @@ def export(currency: str, at: str) -> None:
 
     request = pb.ExportRateCardRequest(currency_code=currency)
     if at:
-        try:
-            request.at_time.FromJsonString(at)
-        except ValueError:
-            raise LocalError(f"{at} is no time such as 2026-10-01T00:00:00Z.") from None
-    response = _as_operator(lambda operator: operator.billing.ExportRateCard(request))
+        request.at_time.CopyFrom(time_of(at))
+    response = as_operator(lambda caller: caller.billing.ExportRateCard(request))
     click.echo(response.csv, nl=False)
 
 
@@ -137,22 +142,5 @@ def quote(
         window_open=window_open,
     )
     request = pb.QuoteRequest(business_id=business_id, items=[item])
-    response = _as_operator(lambda operator: operator.billing.Quote(request))
+    response = as_operator(lambda caller: caller.billing.Quote(request))
     click.echo(json_format.MessageToJson(response.outcomes[0], ensure_ascii=False))
-
-
-def _as_operator(work: Callable[[Operator], Awaitable[Any]]) -> Any:
-    from services.local.parties import Doors, Operator
-
-    async def call() -> Any:
-        async with Operator(Doors(state_folder())) as operator:
-            return await work(operator)
-
-    return asyncio.run(call())
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise LocalError(f"{file} is not text in UTF-8.") from None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from services.local.billing_calls import as_business, as_operator, id_option
 from services.local.errors import LocalError
-from services.local.state import state_folder
 from services.local.terminal import console
 
 if TYPE_CHECKING:
@@ -29,12 +27,6 @@ _api_key = click.option(
 )
 
 
-def add_statement_commands(billing: click.Group) -> None:
-    """Make them commands of `hudhud billing`."""
-    for command in (statement, usage, invoice, export, focus_check):
-        billing.add_command(command)
-
-
 @click.command()
 @_business
 @_month
@@ -51,7 +43,7 @@ def statement(business_id: str, month: str, api_key: str) -> None:
     request = statement_service_pb2.GetStatementRequest(
         business_id=business_id, first_day=first_day, last_day=last_day
     )
-    found = _call(
+    found = as_business(
         api_key, lambda caller: caller.statements.GetStatement(request, timeout=_SECONDS_MAX)
     ).statement
     currency = found.opening.total.currency_code
@@ -92,7 +84,7 @@ def usage(business_id: str, month: str, api_key: str) -> None:
     request = statement_service_pb2.GetUsageRequest(
         business_id=business_id, first_day=first_day, last_day=last_day
     )
-    response = _call(
+    response = as_business(
         api_key, lambda caller: caller.statements.GetUsage(request, timeout=_SECONDS_MAX)
     )
     if not response.series:
@@ -125,7 +117,7 @@ def invoice() -> None:
 @invoice.command()
 @_business
 @_month
-@click.option("--issuer", required=True, help="The code of who issues it; see SetIssuer.")
+@click.option("--issuer", required=True, help="The code of who issues it.")
 def issue(business_id: str, month: str, issuer: str) -> None:
     """Close a MONTH such as 2026-10 and issue its invoice."""
     from hudhud.billing.v1 import statement_service_pb2
@@ -134,8 +126,8 @@ def issue(business_id: str, month: str, issuer: str) -> None:
         business_id=business_id, month=month, issuer_code=issuer
     )
     _show(
-        _call(
-            "", lambda caller: caller.statements.IssueInvoice(request, timeout=_SECONDS_MAX)
+        as_operator(
+            lambda caller: caller.statements.IssueInvoice(request, timeout=_SECONDS_MAX)
         ).invoice
     )
 
@@ -143,16 +135,16 @@ def issue(business_id: str, month: str, issuer: str) -> None:
 @invoice.command()
 @_business
 @_number
-@click.option("--id", "credit_note_id", default="", help="A UUID; the same again, once only.")
-def correct(business_id: str, number: str, credit_note_id: str) -> None:
+@id_option
+def correct(business_id: str, number: str, id_: str) -> None:
     """Issue a credit note over what the ledger has given back of an invoice."""
     from hudhud.billing.v1 import statement_service_pb2
     from services.kit.clock import new_id
 
     request = statement_service_pb2.CorrectInvoiceRequest(
-        credit_note_id=credit_note_id or str(new_id()), business_id=business_id, number=number
+        credit_note_id=id_ or str(new_id()), business_id=business_id, number=number
     )
-    _show(_call("", lambda caller: caller.statements.CorrectInvoice(request)).credit_note)
+    _show(as_operator(lambda caller: caller.statements.CorrectInvoice(request)).credit_note)
 
 
 @invoice.command(name="list")
@@ -163,7 +155,9 @@ def list_(business_id: str, api_key: str) -> None:
     from hudhud.billing.v1 import statement_service_pb2
 
     request = statement_service_pb2.ListInvoicesRequest(business_id=business_id)
-    for each in _call(api_key, lambda caller: caller.statements.ListInvoices(request)).invoices:
+    for each in as_business(
+        api_key, lambda caller: caller.statements.ListInvoices(request)
+    ).invoices:
         _show(each)
 
 
@@ -184,7 +178,7 @@ def save(business_id: str, number: str, file: Path, language: str, api_key: str)
     request = statement_service_pb2.RenderInvoiceRequest(
         business_id=business_id, number=number, format=formats.Value(name), language_code=language
     )
-    rendered = _call(api_key, lambda caller: caller.statements.RenderInvoice(request))
+    rendered = as_business(api_key, lambda caller: caller.statements.RenderInvoice(request))
     file.write_bytes(rendered.content)
     console.print(f"[green]Wrote[/] {file}.", soft_wrap=True)
 
@@ -204,7 +198,7 @@ def export(business_id: str, month: str, file: Path | None, api_key: str) -> Non
         async with caller.statements.ExportCosts(request) as stream:
             return b"".join([response.csv async for response in stream])
 
-    content = _call(api_key, read)
+    content = as_business(api_key, read)
     if file is None:
         click.echo(content, nl=False)
     else:
@@ -228,18 +222,6 @@ def focus_check(file: Path) -> None:
     if faults:
         raise LocalError(f"{len(faults)} faults.")
     console.print("[green]The file keeps the rules of FOCUS 1.2.[/]")
-
-
-def _call(api_key: str, work: Callable[[Caller], Awaitable[Any]]) -> Any:
-    """What a call gives, as the business of this key, or as the operator of this machine."""
-    from services.local.parties import Caller, Doors
-
-    async def call() -> Any:
-        doors = Doors(state_folder())
-        async with Caller(doors, api_key or doors.operator_credential()) as caller:
-            return await work(caller)
-
-    return asyncio.run(call())
 
 
 def _days(month: str) -> tuple[str, str]:

@@ -9,7 +9,6 @@ import click
 
 from services.kit.errors import Refusal
 from services.local.billing import billing
-from services.local.billing_statements import add_statement_commands
 from services.local.errors import LocalError
 from services.local.state import state_folder
 from services.local.terminal import console
@@ -145,7 +144,6 @@ def bench() -> None:
 
 
 hudhud.add_command(billing)
-add_statement_commands(billing)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from hudhud.billing.v1 import (
     account_pb2,
     billing_service_pb2,
     billing_service_pb2_grpc,
+    correction_service_pb2_grpc,
     statement_service_pb2_grpc,
 )
 from hudhud.clearance.v1 import clearance_pb2
@@ -110,6 +111,7 @@ class Caller:
         self.policy: Any = None
         self.billing: Any = None
         self.statements: Any = None
+        self.corrections: Any = None
         self.messaging: Any = None
         self.edge: Any = None
 
@@ -139,6 +141,7 @@ class Caller:
             setattr(self, name, stub(channel))
             if name == "billing":
                 self.statements = statement_service_pb2_grpc.StatementServiceStub(channel)
+                self.corrections = correction_service_pb2_grpc.CorrectionServiceStub(channel)
         return self
 
     async def __aexit__(self, *_: object) -> None:

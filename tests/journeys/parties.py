@@ -81,11 +81,16 @@ class Parties:
         await self.operator.ensure_rates(rates())
 
     async def business(
-        self, name: str = "Shop", *, credit_micros: int = 100 * MICROS, with_receipt: bool = True
+        self,
+        name: str = "Shop",
+        *,
+        credit_micros: int = 100 * MICROS,
+        with_receipt: bool = True,
+        currency_code: str = CURRENCY_CODE,
     ) -> Business:
         """A new business with money and, if wanted, a template named receipt."""
         business_id, api_key = await self.operator.register_business(
-            name, {"ar": "متجر"}, credit_micros=credit_micros, currency_code=CURRENCY_CODE
+            name, {"ar": "متجر"}, credit_micros=credit_micros, currency_code=currency_code
         )
         business = await self._stack.enter_async_context(
             Business(self.doors, name, business_id, api_key)

@@ -15,9 +15,9 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from services.billing.documents.amounts import decimal
 from services.billing.domain.costs import Charge, CostCorrection
 from services.billing.domain.invoices import Invoice, InvoiceKind, charged, tax_of
+from services.billing.domain.money import decimal
 from services.billing.domain.periods import Period
 from services.billing.domain.rates import EVERYWHERE, Category, Channel
 from services.billing.domain.statements import MovementKey

@@ -6,8 +6,8 @@ import csv
 import io
 from typing import Final
 
-from services.billing.documents.amounts import decimal
 from services.billing.domain.invoices import Invoice
+from services.billing.domain.money import decimal
 
 COLUMNS: Final = (
     "number",

@@ -13,9 +13,10 @@ import fontpkg_ibm_plex_sans_arabic
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-from services.billing.documents.amounts import decimal, grouped
+from services.billing.documents.amounts import grouped
 from services.billing.documents.words import WORDS, description
 from services.billing.domain.invoices import Invoice, InvoiceLine, Party
+from services.billing.domain.money import decimal
 
 _FIRA: Final = fontpkg_fira_sans.ROOT / "files"
 _PLEX: Final = fontpkg_ibm_plex_sans_arabic.ROOT / "files"

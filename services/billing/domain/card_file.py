@@ -26,7 +26,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from services.billing.domain.free_rules import FreeRule, RuleKind, RuleRow
-from services.billing.domain.money import Money
+from services.billing.domain.money import Money, micros_of
 from services.billing.domain.rate_faults import (
     RateFault,
     RateFaultKind,
@@ -44,7 +44,6 @@ ROWS_MAX: Final = 20_000
 
 _RULES: Final = {f"free_{rule}": rule for rule in FreeRule}
 _ITEMS: Final = ("rate", *_RULES)
-_PRICE: Final = re.compile(r"(-?)(\d{1,12})(?:\.(\d+))?", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,15}", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -219,18 +218,11 @@ class _Cells:
         return None
 
     def micros(self, name: str) -> int | None:
-        match = _PRICE.fullmatch(self.row[name])
-        if match is None:
-            self.wrong(RateFaultKind.PRICE, f"{name} must be a price such as 0.0045")
+        try:
+            return micros_of(self.row[name])
+        except ValueError as error:
+            self.wrong(RateFaultKind.PRICE, f"{name} {error}")
             return None
-        sign, units, decimals = match.groups()
-        if len(decimals or "") > 6:
-            self.wrong(
-                RateFaultKind.PRICE, f"{name} has more than six decimals, and nothing is rounded"
-            )
-            return None
-        micros = int(units) * 1_000_000 + int((decimals or "").ljust(6, "0"))
-        return -micros if sign else micros
 
     def time(self, name: str) -> datetime | None:
         text = self.row[name]
