@@ -57,7 +57,7 @@ class Doors:
             raise LocalError(f"There is no service {service}. There are: {', '.join(names)}")
         port = Ports(self.state / "ports.json").current(f"{service}.public")
         if port is None:
-            raise LocalError(f"Hudhud never ran in {self.state}. Start it with: hudhud run")
+            raise self._never_ran()
         return f"{HOST}:{port}"
 
     @property
@@ -80,8 +80,14 @@ class Doors:
         )
 
     def operator_credential(self) -> str:
-        """What makes an operator."""
-        return (self.state / OPERATOR_CREDENTIAL_FILE).read_text().strip()
+        """What makes an operator. Raises LocalError: Hudhud never ran here."""
+        try:
+            return (self.state / OPERATOR_CREDENTIAL_FILE).read_text().strip()
+        except FileNotFoundError:
+            raise self._never_ran() from None
+
+    def _never_ran(self) -> LocalError:
+        return LocalError(f"Hudhud never ran in {self.state}. Start it with: hudhud run")
 
     async def read_code(self, phone_number: str, wait_seconds: float = 10.0) -> str:
         """The newest code that was sent to a phone number, as its owner would read it."""
