@@ -91,6 +91,10 @@ bench: stubs  ## measure rates, latencies, CPU and memory
 	@$(BIN)/hudhud bench
 	@$(BIN)/python -m ml.evaluation.speed
 
+.PHONY: scale
+scale: .venv/.complete  ## keep what `make bench` measured, if it did, and write docs/scale.md's tables
+	@$(BIN)/python -m docs.scale.document $(addprefix --take ,$(wildcard .state/bench.json))
+
 # --- On a cluster -----------------------------------------------------------------------------
 
 IMAGE ?= hudhud:dev
@@ -129,7 +133,7 @@ call-graph: .venv/.complete  ## draw the network policies from services/access.t
 test: stubs  ## run all tests; ARGS="-m unit" or ARGS="-k window" runs some
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-PYTHON_CODE := services ml tests protos k8s examples
+PYTHON_CODE := services ml tests protos k8s docs examples
 CHECKS := check-format check-code check-types check-imports check-protos check-promise
 
 .PHONY: lint

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("services", "ml", "tests", "protos")
+CODE = ("services", "ml", "tests", "protos", "docs")
 LINES_MAX = 400
 SERVICES = (
     "services/identity",

@@ -84,6 +84,8 @@ class Device:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A task that was cut off holds its stream, and that holds a connection that comes again.
+        self._tasks.clear()
         await self._connections.__aexit__()
         self._store.close()
 

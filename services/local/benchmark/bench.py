@@ -12,8 +12,7 @@ import json
 import shutil
 import statistics
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,30 +20,23 @@ from typing import Any, Final
 import uvloop
 from rich.table import Table
 
-from hudhud.clearance.v1 import clearance_pb2
 from hudhud.edge.v1 import edge_service_pb2
-from services.local.benchmark import echo, ledger, usage
-from services.local.demonstration.rates import CURRENCY_CODE, rates
-from services.local.demonstration.texts import RECEIPT
+from services.local.benchmark import costs, echo, hops, ledger, usage
+from services.local.benchmark.parties import PEOPLE, message, open_phones, sending_businesses
+from services.local.benchmark.storage import Kept, read_kept, wait_until_settled
 from services.local.errors import LocalError
-from services.local.parties import (
-    MICROS,
-    Business,
-    Doors,
-    Operator,
-    open_phone,
-    template_message,
-)
+from services.local.parties import Business, Doors
 from services.local.platform import LocalPlatform
 from services.local.terminal import Progress, console
 
-PEOPLE: Final = 20
 ECHO_CALLS: Final = 6_000
 UNARY_C1: Final = 300
 UNARY_C64: Final = 4_000
 FRAME_ITEMS: Final = 256
 STREAM_MESSAGES: Final = 48 * FRAME_ITEMS
 FRAMES_IN_FLIGHT: Final = 4
+# With what warms up.
+ROAD_MESSAGES: Final = UNARY_C1 + 1 * 4 + UNARY_C64 + 64 * 4 + STREAM_MESSAGES
 DELIVERY_SECONDS_MAX: Final = 120.0
 
 
@@ -83,20 +75,37 @@ def bench(state: Path) -> None:
 
 async def _measure(state: Path, results: Results) -> None:
     await asyncio.to_thread(shutil.rmtree, state, ignore_errors=True)
-    async with LocalPlatform(state, report=Progress()) as platform:
+    async with AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(LocalPlatform(state, report=Progress()))
         identity = platform.identity()
         console.print("\nBare echo, for comparison")
         results.add("echo_unary_c1_per_s", await _echo(None, 1), "calls/s")
         results.add("echo_unary_per_s", await _echo(None, 64), "calls/s")
         results.add("echo_unary_tls_per_s", await _echo(identity, 64), "calls/s")
         console.print("\nThe road")
-        async with _parties(Doors(state)) as (business, phones):
-            await _unary(results, platform, business, concurrency=1, messages=UNARY_C1)
-            await _unary(results, platform, business, concurrency=64, messages=UNARY_C64)
-            await _stream(results, platform, business)
-            await _deliver(results, platform, phones)
+        doors = Doors(state)
+        [business] = await stack.enter_async_context(sending_businesses(doors))
+        phones = await open_phones(doors, business)
+        kept = await read_kept(platform)
+        await _unary(results, platform, business, concurrency=1, messages=UNARY_C1)
+        await _unary(results, platform, business, concurrency=64, messages=UNARY_C64)
+        await _stream(results, platform, business)
+        await _deliver(results, platform, phones)
+        _add_kept(results, kept, await read_kept(platform))
+
+        def keep_cpu(stage: str, before: dict[str, float], count: int) -> None:
+            _keep_cpu(results, platform, stage, before, count)
+
+        console.print("\nBeside the road")
+        await costs.measure_streams(platform, doors, phones, results.add, keep_cpu)
+        await costs.measure_tokens(platform, doors, phones[0], keep_cpu)
+        await costs.measure_first_words(platform, doors, keep_cpu)
+        await costs.measure_new_wordings(platform, business, results.add, keep_cpu)
         for name, megabytes in usage.memory_megabytes(platform).items():
             results.add(f"memory_{name.replace(' ', '_')}", megabytes, "MB")
+    await costs.measure_hash(results.add)
+    console.print("\nWhat connections carry, for each message")
+    await hops.measure(state / "tapped", results.add)
     console.print("\nThe ledger by itself")
     await ledger.measure(state / "ledger", results.add)
 
@@ -104,44 +113,6 @@ async def _measure(state: Path, results: Results) -> None:
 async def _echo(identity: Any, concurrency: int) -> float:
     calls = ECHO_CALLS if concurrency > 1 else ECHO_CALLS // 10
     return await echo.measure(identity, calls=calls, concurrency=concurrency)
-
-
-@asynccontextmanager
-async def _parties(doors: Doors) -> AsyncIterator[tuple[Business, list[Any]]]:
-    """A business with a template and money, and people whose devices are not attached yet."""
-    async with AsyncExitStack() as stack:
-        operator = await stack.enter_async_context(Operator(doors))
-        await operator.ensure_rates(rates())
-        business_id, api_key = await operator.register_business(
-            "Benchmark", {}, credit_micros=1_000_000 * MICROS, currency_code=CURRENCY_CODE
-        )
-        business = await stack.enter_async_context(
-            Business(doors, "Benchmark", business_id, api_key)
-        )
-        await business.submit_template(
-            RECEIPT.name,
-            RECEIPT.language_code,
-            clearance_pb2.CATEGORY_UTILITY,
-            RECEIPT.body,
-            RECEIPT.parameters,
-        )
-        phones = [await open_phone(doors, phone_number(number)) for number in range(PEOPLE)]
-        for number in range(
-            PEOPLE
-        ):  # Sessions are begun once; the benchmark measures what follows.
-            await business.send(message(number, 0))
-        yield business, phones
-
-
-def phone_number(number: int) -> str:
-    """The number of one of the people."""
-    return f"+96394410{number:04}"
-
-
-def message(person: int, order: int) -> edge_service_pb2.OutgoingMessage:
-    """A receipt with parameters of its own."""
-    parameters = {"name": "ليلى", "amount": f"{75_000 + order:,} ل.س", "order": str(48_000 + order)}
-    return template_message(phone_number(person), RECEIPT.name, RECEIPT.language_code, parameters)
 
 
 async def _unary(
@@ -210,7 +181,7 @@ async def _stream(results: Results, platform: LocalPlatform, business: Business)
 
 async def _deliver(results: Results, platform: LocalPlatform, phones: list[Any]) -> None:
     """Everything that was sent waits in mailboxes; now the devices attach."""
-    expected = PEOPLE + UNARY_C1 + 4 + UNARY_C64 + 64 * 4 + STREAM_MESSAGES
+    expected = PEOPLE + ROAD_MESSAGES
     before = usage.cpu_seconds(platform)
     start = time.perf_counter()
     async with AsyncExitStack() as stack:
@@ -221,8 +192,27 @@ async def _deliver(results: Results, platform: LocalPlatform, phones: list[Any])
                 raise LocalError("not everything was delivered in time")
             await asyncio.sleep(0.02)
         seconds = time.perf_counter() - start
+        # Receipts are told and charged while this goes on, and some when it is over.
+        await wait_until_settled(platform)
     _keep_cpu(results, platform, "delivery", before, expected)
     results.add("deliver_per_s", expected / seconds, "messages/s")
+
+
+def _add_kept(results: Results, before: Kept, after: Kept) -> None:
+    """What the messages of the road left behind, for each."""
+    console.print("\nWhat is kept of a message")
+    pairs = {
+        "table": (before.table_bytes, after.table_bytes),
+        "log": (before.log_bytes, after.log_bytes),
+        "commits": (before.commits, after.commits),
+    }
+    for what, (earlier, later) in pairs.items():
+        for name, count in later.items():
+            if grown := count - earlier.get(name, 0):
+                unit = "commits" if what == "commits" else "bytes"
+                results.add(f"kept_{what}_{name}", grown / ROAD_MESSAGES, unit)
+    grown = after.jetstream_bytes - before.jetstream_bytes
+    results.add("kept_jetstream", grown / ROAD_MESSAGES, "bytes")
 
 
 def _keep_cpu(
@@ -233,19 +223,18 @@ def _keep_cpu(
     results.cpu.append((what, used, messages))
     for name, seconds in used.items():
         stage = what.replace(",", "").replace(" ", "_")
-        results.figures.append((f"cpu_{stage}_{name.replace(' ', '_')}", seconds, "s"))
+        figure = f"cpu_{stage}_{name.replace(' ', '_')}"
+        results.figures.append((figure, seconds / messages * 1e6, "us"))
 
 
 def _show(results: Results) -> None:
-    names = list(results.cpu[0][1])
-    table = Table(
-        "process",
-        *(f"{what}\n{messages:,} messages" for what, _, messages in results.cpu),
-        title="CPU, microseconds a message",
-    )
-    for name in names:
-        table.add_row(
-            name,
-            *(f"{used.get(name, 0.0) / messages * 1e6:,.0f}" for _, used, messages in results.cpu),
+    for title, stages in (("the road", results.cpu[:4]), ("beside it", results.cpu[4:])):
+        table = Table(
+            "process",
+            *(f"{what}\n{count:,}" for what, _, count in stages),
+            title=f"CPU of {title}, microseconds a message (or a stream)",
         )
-    console.print(table)
+        for name in stages[0][1]:
+            cells = (f"{used.get(name, 0.0) / count * 1e6:,.0f}" for _, used, count in stages)
+            table.add_row(name, *cells)
+        console.print(table)
