@@ -124,6 +124,12 @@ class BillingReasons(Reasons, domain="billing.hudhud"):
         "The business has no invoice or credit note of this number.",
         "Take a number from ListInvoices.",
     )
+    INVOICE_NOT_PRINTABLE = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The document has letters that no font of the PDF has: they would be boxes.",
+        "Take it as CSV, which has every letter, or issue with names in Latin, Cyrillic, Greek,"
+        " Arabic, Thai or Devanagari.",
+    )
     MARKET_UNKNOWN = Reason(
         StatusCode.INVALID_ARGUMENT,
         "The market is neither a country nor a region of the market table.",

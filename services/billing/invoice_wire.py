@@ -23,6 +23,9 @@ from services.billing.wire import money
 from services.kit import rules
 from services.kit.errors import Violation
 
+# Zero width joiner and non-joiner: some scripts cannot be written without.
+_JOINERS: Final = {0x200C: None, 0x200D: None}
+
 _KINDS: Final = {
     InvoiceKind.INVOICE: invoice_pb2.Invoice.KIND_INVOICE,
     InvoiceKind.CREDIT_NOTE: invoice_pb2.Invoice.KIND_CREDIT_NOTE,
@@ -37,7 +40,7 @@ def read_party(value: invoice_pb2.Party, field: str) -> Party:
         "tax_id": [value.tax_id],
     }
     for name, lines in texts.items():
-        if any(not line.isprintable() for line in lines):
+        if any(not line.translate(_JOINERS).isprintable() for line in lines):
             raise rules.refusal(
                 [Violation(f"{field}.{name}", "must be lines without control characters")]
             )

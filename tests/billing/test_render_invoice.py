@@ -5,9 +5,11 @@ import io
 import re
 import zlib
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from hudhud.billing.v1 import invoice_pb2
 from hudhud.billing.v1 import statement_service_pb2 as pb
 from tests.billing.house import House
 from tests.billing.invoicing import go_into_next_month, go_past, issue, open_buyer
@@ -60,6 +62,49 @@ async def test_a_document_is_the_same_bytes_each_time(house: House, language: st
     # Every letter can be found and copied; the Arabic one is shaped, with a font that is embedded.
     assert set("شركة هدهد" if language == "ar" else "Zeytin Gıda") - {" "} <= letters
     assert b"/FontFile2" in first.content
+
+
+@pytest.mark.parametrize(
+    ("name", "shaped"),
+    [
+        ("บริษัท ฮุดฮุด จำกัด", "บริษัท"),
+        ("हुदहुद प्राइवेट लिमिटेड", "हुदलिम"),
+        ("شرکت می\u200cخواهم", "شرکت"),
+        ("Зейтин ΑΕ Ł", "ЗейтинΑΕŁ"),
+    ],
+)
+async def test_a_buyer_is_printed_in_its_own_script(house: House, name: str, shaped: str) -> None:
+    content = (await rendered_for(house, name)).content
+    assert set(shaped) <= letters_of(content)
+
+
+async def test_what_would_be_boxes_is_refused_and_the_table_has_it(house: House) -> None:
+    name = "呼呼有限公司 ☃"
+    refusal = await refusal_of(rendered_for(house, name))
+    assert refusal.reason.name == "INVOICE_NOT_PRINTABLE"
+    assert refusal.metadata["letters"] == "☃公司呼有限"
+    table = await rendered_for(house, name, format=pb.RenderInvoiceRequest.FORMAT_CSV)
+    assert name in table.content.decode()
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 100)))
+    refusal = await refusal_of(rendered_for(house, many))
+    assert refusal.metadata["letters"] == many[:40] + "…"
+
+
+async def rendered_for(house: House, name: str, **said: Any) -> pb.RenderInvoiceResponse:
+    """The invoice of a buyer of this name."""
+    business = await open_buyer(house, 10 * UNIT)
+    party = invoice_pb2.Party(legal_name=name, address_lines=["1"], country_code="IN")
+    await business.operator.SetBillingProfile(
+        pb.SetBillingProfileRequest(business_id=business.business_id, party=party)
+    )
+    month = go_into_next_month(house)
+    await deliver(business)
+    go_past(house, month)
+    invoice = await issue(business, month)
+    response: pb.RenderInvoiceResponse = await business.operator.RenderInvoice(
+        pb.RenderInvoiceRequest(business_id=business.business_id, number=invoice.number, **said)
+    )
+    return response
 
 
 def letters_of(content: bytes) -> set[str]:

@@ -1,27 +1,23 @@
 """Owns an invoice as PDF: for people, in a language that runs from left to right or the other way.
 
-The same invoice is the same bytes each time: nothing in it depends on when or where it is drawn. A
-letter that the font does not have is a box; the CSV of the invoice has it.
+The same invoice is the same bytes each time: nothing in it depends on when or where it is drawn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
-import fontpkg_fira_sans
-import fontpkg_ibm_plex_sans_arabic
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
+from services.billing.documents import fonts
 from services.billing.documents.amounts import grouped
 from services.billing.documents.words import WORDS, description
 from services.billing.domain.invoices import Invoice, InvoiceLine, Party
 from services.billing.domain.money import decimal
 
-_FIRA: Final = fontpkg_fira_sans.ROOT / "files"
-_PLEX: Final = fontpkg_ibm_plex_sans_arabic.ROOT / "files"
-_FONT: Final = "Fira"
-_ARABIC_FONT: Final = "Plex"
+_FONT: Final = fonts.MAIN.name
 # A number keeps its order among words that run from right to left.
 _LEFT_TO_RIGHT: Final = "\u200e"
 _MARGIN: Final = 18.0  # millimetres, as everything here
@@ -33,7 +29,7 @@ _Align = Literal["L", "R"]
 
 
 def invoice_pdf(invoice: Invoice, language: str) -> bytes:
-    """The document with its own words in `language`: "en" or "ar"."""
+    """The document with its own words in `language`: "en" or "ar". Raises NotPrintable."""
     page = _Page(invoice, language)
     page.draw_head()
     page.draw_parties()
@@ -56,11 +52,11 @@ class _Page(FPDF):
         self.set_lang(language)
         self.set_margin(_MARGIN)
         self.set_auto_page_break(True, margin=22)
-        self.add_font(_FONT, "", _FIRA / "FiraSans-Regular.ttf")
-        self.add_font(_FONT, "B", _FIRA / "FiraSans-Medium.ttf")
-        self.add_font(_ARABIC_FONT, "", _PLEX / "IBMPlexSansArabic-Regular.ttf")
-        self.add_font(_ARABIC_FONT, "B", _PLEX / "IBMPlexSansArabic-SemiBold.ttf")
-        self.set_fallback_fonts([_ARABIC_FONT])
+        beside = list(fonts.fonts_beside_main([*self._words.values(), *_said_in(invoice)]))
+        for font in (fonts.MAIN, *beside):
+            self.add_font(font.name, "", font.regular)
+            self.add_font(font.name, "B", font.bold)
+        self.set_fallback_fonts([font.name for font in beside])
         self.set_text_shaping(True)
         self.set_font(_FONT, size=9)
         self.alias_nb_pages()
@@ -194,6 +190,14 @@ class _Page(FPDF):
             self.multi_cell(width, height, text, align=align, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         else:
             self.cell(width, height, text, align=align)
+
+
+def _said_in(invoice: Invoice) -> Iterator[str]:
+    """What others wrote in a document, in whatever letters."""
+    for party in (invoice.seller, invoice.buyer):
+        yield from (party.legal_name, *party.address_lines, party.tax_id)
+    yield from (tax.name for tax, _ in invoice.taxes)
+    yield invoice.tax_note
 
 
 def _said(name: str, value: str) -> str:
