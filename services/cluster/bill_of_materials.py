@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PINNED = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;\\]+)")
+# A package may call itself 2.002; the lock file has it as 2.2 (PEP 440, "Integer Normalization").
+LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 HASH = re.compile(r"--hash=sha256:(?P<digest>[0-9a-f]{64})")
 
 
@@ -35,16 +37,17 @@ def python_packages(hashes: dict[tuple[str, str], list[str]]) -> list[dict[str, 
     components = []
     for each in distributions():
         name = re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower()
-        digests = hashes.get((name, each.version))
+        version = LEADING_ZEROS.sub("", each.version)
+        digests = hashes.get((name, version))
         if digests is None:
-            raise SystemExit(f"{name} {each.version} is installed and not locked")
+            raise SystemExit(f"{name} {version} is installed and not locked")
         components.append(
             {
                 "type": "library",
                 "name": name,
-                "version": each.version,
-                "purl": f"pkg:pypi/{name}@{each.version}",
-                "bom-ref": f"pkg:pypi/{name}@{each.version}",
+                "version": version,
+                "purl": f"pkg:pypi/{name}@{version}",
+                "bom-ref": f"pkg:pypi/{name}@{version}",
                 # One of these files it is: which one depends on the processor.
                 "properties": [{"name": "hudhud:sha256", "value": digest} for digest in digests],
             }
