@@ -110,6 +110,11 @@ class PolicyReasons(Reasons, domain="policy.hudhud"):
         "No model of this version was uploaded.",
         "Take a version from ListModels, or upload the model.",
     )
+    MODEL_SWEPT = Reason(
+        StatusCode.FAILED_PRECONDITION,
+        "The model was not used for so long that its artifact is no longer kept.",
+        "Upload the same release again.",
+    )
     MODEL_IS_LIVE = Reason(
         StatusCode.FAILED_PRECONDITION,
         "The model decides already, and cannot be held against itself.",
@@ -176,6 +181,15 @@ def model_not_found(version: str) -> Refusal:
     return Refusal(
         PolicyReasons.MODEL_NOT_FOUND,
         f"No model {version} was uploaded.",
+        metadata={"version": version},
+    )
+
+
+def model_swept(version: str) -> Refusal:
+    """The refusal that names it."""
+    return Refusal(
+        PolicyReasons.MODEL_SWEPT,
+        f"The artifact of the model {version} is no longer kept.",
         metadata={"version": version},
     )
 

@@ -1,4 +1,4 @@
-"""Owns forgetting: verdicts about messages that nobody will send again."""
+"""Owns forgetting: what nobody will ask about again, each after its time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from services.kit.clock import Clock
 from services.kit.database import Database
+from services.policy.artifacts import sweep_artifacts
 from services.policy.domain.labels import KEPT
 from services.policy.store import labels, replicas, reports, shadows, verdicts
 
@@ -26,6 +27,7 @@ async def keep_house(database: Database, clock: Clock) -> None:
     while True:
         while await sweep(database, clock) == ROWS_AT_A_TIME:
             pass
+        await sweep_artifacts(database, clock)
         await clock.sleep(PAUSE_SECONDS)
 
 

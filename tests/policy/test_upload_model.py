@@ -13,6 +13,8 @@ from hudhud.policy.v1 import model_service_pb2 as pb
 from ml import release as releases
 from ml.models import Models
 from services.kit.errors import Refusal
+from services.policy.artifacts import KEPT
+from tests.fixtures.waiting import eventually
 from tests.policy.house import House, Replica
 from tests.policy.operators import history, states, upload
 from tests.policy.releases import Press, Release
@@ -192,3 +194,30 @@ async def test_what_was_done_is_only_ever_added(replica: Replica, kept: Release)
     ):
         with pytest.raises(Exception, match="only ever added"):
             await replica.house.rows(statement)
+
+
+async def test_a_model_that_was_swept_is_told_refused_and_kept_anew_when_it_comes_again(
+    replica: Replica, press: Press
+) -> None:
+    release = press.release()
+    await upload(replica, release)
+    models = await replica.models()
+    replica.house.clock.advance(KEPT.total_seconds() + 1)
+
+    async def swept() -> bool:
+        return (await states(replica))[release.version] == model_pb2.Model.STATE_SWEPT
+
+    await eventually(swept)
+    for call in (
+        models.ShadowModel(pb.ShadowModelRequest(version=release.version)),
+        models.PromoteModel(pb.PromoteModelRequest(version=release.version)),
+    ):
+        with pytest.raises(Refusal, match="MODEL_SWEPT") as refused:
+            await call
+        assert refused.value.metadata["version"] == release.version
+    again = await upload(replica, release)
+    assert again.created
+    assert again.model.state == (await states(replica))[release.version]
+    assert again.model.state == model_pb2.Model.STATE_STORED
+    assert (await history(replica))[:2] == [(Change.KIND_UPLOADED, release.version)] * 2
+    assert not (await upload(replica, release)).created

@@ -18,4 +18,4 @@ async def list_models(
         found = await models.list_page(connection, older_than, size + 1)
         roles = await models.get_roles(connection)
     page, next_page_token = page_of(found, size)
-    return [(model, roles.state_of(model.release.version)) for model in page], next_page_token
+    return [(model, roles.state_of(model)) for model in page], next_page_token

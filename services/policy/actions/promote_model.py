@@ -6,8 +6,8 @@ from uuid import UUID
 
 from services.kit.database import Connection, Database
 from services.policy.actions.shadow_model import end
+from services.policy.artifacts import require
 from services.policy.domain.models import Act, Change, ChangeKind, ReplicaState
-from services.policy.errors import model_not_found
 from services.policy.store import models
 from services.policy.switching import Switching
 
@@ -18,7 +18,7 @@ async def promote_model(
     """The promotion, and the replicas with what they run. For the model that is live already, the
     promotion that made it so.
 
-    Refuses with MODEL_NOT_FOUND, MODEL_NOT_LOADABLE and MODEL_CHANGE_UNDER_WAY.
+    Refuses with MODEL_NOT_FOUND, MODEL_SWEPT, MODEL_NOT_LOADABLE and MODEL_CHANGE_UNDER_WAY.
     """
     async with database.transaction("announce_promotion") as connection:
         announced = await _announce(connection, switching, version)
@@ -32,8 +32,7 @@ async def promote_model(
 
 async def _announce(connection: Connection, switching: Switching, version: str) -> UUID | Change:
     roles = await models.lock_roles(connection)
-    if await models.get(connection, version) is None:
-        raise model_not_found(version)
+    await require(connection, version)
     if version == roles.live_version and roles.live_change_id is not None:
         return await models.get_change(connection, roles.live_change_id)
     return await switching.announce(connection, roles, version)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from services.kit.database import Connection, Database
 from services.kit.errors import Refusal
 from services.kit.wakeups import Wakeups
+from services.policy.artifacts import require
 from services.policy.domain.models import Act, Change, ChangeKind, Roles
-from services.policy.errors import PolicyReasons, model_not_found
+from services.policy.errors import PolicyReasons
 from services.policy.models import WAKEUP
 from services.policy.store import models
 
@@ -16,12 +17,11 @@ async def shadow_model(
 ) -> Change:
     """Every replica judges with this model beside the live one from now on.
 
-    Refuses with MODEL_NOT_FOUND and MODEL_IS_LIVE.
+    Refuses with MODEL_NOT_FOUND, MODEL_SWEPT and MODEL_IS_LIVE.
     """
     async with database.transaction("shadow_model") as connection:
         roles = await models.lock_roles(connection)
-        if await models.get(connection, version) is None:
-            raise model_not_found(version)
+        await require(connection, version)
         if version == roles.live_version:
             raise Refusal(PolicyReasons.MODEL_IS_LIVE, metadata={"version": version})
         if version == roles.shadow_version and roles.shadow_change_id is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ async def upload_model(
     artifact: AsyncIterator[bytes],
     act: Act,
 ) -> tuple[KeptModel, State, bool]:
-    """The model as it is kept, what it does, and whether it is new.
+    """The model as it is kept, what it does, and whether its artifact was not there before.
 
     Refuses with MODEL_TOO_LARGE, MODEL_REFUSED and MODEL_VERSION_REUSED. Cut short at any moment,
     it leaves nothing.
@@ -41,19 +42,24 @@ async def upload_model(
             raise model_refused(error) from None
         except ClassifierBroken:
             raise model_unavailable() from None
-        model = KeptModel(release, size_bytes, act.operator, act.time)
         async with database.transaction("upload_model") as connection:
-            pieces = _pieces(folder / ARTIFACT_FILE)
-            created = await rows.insert(connection, model, manifest, pieces)
+            # Until the end nobody else uploads, and nothing that is found here is swept.
+            roles = await rows.lock_roles(connection)
+            kept = await rows.get(connection, release.version)
+            created = kept is None or kept.swept
+            if kept is None:
+                kept = KeptModel(release, size_bytes, act.operator, act.time)
+                await rows.insert(connection, kept, manifest)
+            elif await rows.get_manifest(connection, release.version) != manifest:
+                raise Refusal(
+                    PolicyReasons.MODEL_VERSION_REUSED, metadata={"version": release.version}
+                )
             if created:
+                pieces = _pieces(folder / ARTIFACT_FILE)
+                await rows.put_artifact(connection, release.version, pieces)
                 await rows.record(connection, ChangeKind.UPLOADED, release.version, act)
-    async with database.connection("read_uploaded_model") as connection:
-        kept = await rows.get(connection, release.version)
-        kept_manifest = await rows.get_manifest(connection, release.version)
-        roles = await rows.get_roles(connection)
-    if kept is None or kept_manifest != manifest:
-        raise Refusal(PolicyReasons.MODEL_VERSION_REUSED, metadata={"version": release.version})
-    return kept, roles.state_of(release.version), created
+    kept = replace(kept, swept=False)
+    return kept, roles.state_of(kept), created
 
 
 async def _receive(artifact: AsyncIterator[bytes], path: Path) -> int:

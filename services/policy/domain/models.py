@@ -30,6 +30,7 @@ class State(IntEnum):
     STORED = 1
     SHADOW = 2
     LIVE = 3
+    SWEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class KeptModel:
     size_bytes: int
     operator: str
     create_time: datetime
+    swept: bool = False  # only its description is left
 
 
 class ChangeKind(IntEnum):
@@ -88,11 +90,13 @@ class Roles:
     candidate_id: UUID | None = None  # None: no model is about to take the live one's place
     candidate_version: str = ""
 
-    def state_of(self, version: str) -> State:
+    def state_of(self, model: KeptModel) -> State:
         """What a model that was uploaded does."""
-        if version == self.live_version:
+        if model.swept:
+            return State.SWEPT
+        if model.release.version == self.live_version:
             return State.LIVE
-        return State.SHADOW if version == self.shadow_version else State.STORED
+        return State.SHADOW if model.release.version == self.shadow_version else State.STORED
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,19 +30,25 @@ _SELECT_ROLES = """
 """
 
 
-async def insert(
-    connection: Connection, model: KeptModel, manifest: bytes, pieces: Iterable[bytes]
-) -> bool:
-    """Whether it was inserted: not if there is one of this version already."""
+_SELECT_MODELS = """
+    SELECT upload, version, digest, size_bytes, train_time, language_codes, card, operator,
+           create_time,
+           NOT EXISTS (SELECT FROM model_pieces WHERE model_pieces.version = models.version)
+               AS swept
+    FROM models
+"""
+
+
+async def insert(connection: Connection, model: KeptModel, manifest: bytes) -> None:
+    """Keep what is known of a model that was not there. The caller holds the lock of the roles."""
     release = model.release
-    status = await connection.execute(
+    await connection.execute(
         """
         INSERT INTO models (
             version, digest, manifest, size_bytes, train_time, language_codes, card, operator,
             create_time
         )
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (version) DO NOTHING
         """,
         release.version,
         release.digest,
@@ -53,28 +60,22 @@ async def insert(
         model.operator,
         model.create_time,
     )
-    if status != "INSERT 0 1":
-        return False
+
+
+async def put_artifact(connection: Connection, version: str, pieces: Iterable[bytes]) -> None:
+    """Keep the artifact of a model that has none. The caller holds the lock of the roles."""
     for number, piece in enumerate(pieces):
         await connection.execute(
             "INSERT INTO model_pieces (version, number, data) VALUES ($1, $2, $3)",
-            release.version,
+            version,
             number,
             piece,
         )
-    return True
 
 
 async def get(connection: Connection, version: str) -> KeptModel | None:
     """The model of this version."""
-    row = await connection.fetchrow(
-        """
-        SELECT version, digest, size_bytes, train_time, language_codes, card, operator, create_time
-        FROM models
-        WHERE version = $1
-        """,
-        version,
-    )
+    row = await connection.fetchrow(f"{_SELECT_MODELS} WHERE version = $1", version)
     return _model(row) if row else None
 
 
@@ -99,15 +100,51 @@ async def pieces(connection: Connection, version: str) -> AsyncIterator[bytes]:
         number += 1
 
 
+async def sweep_artifacts(
+    connection: Connection, before: datetime, rollbacks_max: int
+) -> list[str]:
+    """Delete the artifacts of models with which nothing was done since `before`, but not of those
+    that have a role, nor of those that so many rollbacks one after another would lead to; the
+    versions. The caller holds the lock of the roles.
+    """
+    rows = await connection.fetch(
+        """
+        WITH RECURSIVE road AS (
+            SELECT previous_version, previous_change_id, 1 AS rollbacks
+            FROM model_roles
+            JOIN model_changes ON change_id = live_change_id
+            UNION ALL
+            SELECT earlier.previous_version, earlier.previous_change_id, rollbacks + 1
+            FROM road
+            JOIN model_changes AS earlier ON earlier.change_id = road.previous_change_id
+            WHERE rollbacks < $2
+        ), needed AS (
+            SELECT unnest(ARRAY[live_version, shadow_version, candidate_version]) AS version
+            FROM model_roles
+            UNION
+            SELECT previous_version FROM road
+            UNION
+            SELECT version FROM model_changes WHERE create_time >= $1
+        ), swept AS (
+            DELETE FROM model_pieces
+            WHERE version NOT IN (SELECT version FROM needed)
+            RETURNING version
+        )
+        SELECT DISTINCT version FROM swept
+        """,
+        before,
+        rollbacks_max,
+    )
+    return [row["version"] for row in rows]
+
+
 async def list_page(
     connection: Connection, before: int | None, rows_max: int
 ) -> list[tuple[int, KeptModel]]:
     """At most so many models with the numbers of their uploads, newest first."""
     rows = await connection.fetch(
-        """
-        SELECT upload, version, digest, size_bytes, train_time, language_codes, card, operator,
-               create_time
-        FROM models
+        f"""
+        {_SELECT_MODELS}
         WHERE $1::bigint IS NULL OR upload < $1
         ORDER BY upload DESC
         LIMIT $2
@@ -283,6 +320,7 @@ def _model(row: Any) -> KeptModel:
         row["size_bytes"],
         row["operator"],
         row["create_time"],
+        row["swept"],
     )
 
 
