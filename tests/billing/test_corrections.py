@@ -10,6 +10,7 @@ import pytest
 from hudhud.billing.v1 import account_pb2, rerating_pb2
 from hudhud.billing.v1 import billing_service_pb2 as billing_pb
 from hudhud.billing.v1 import correction_service_pb2 as pb
+from services.billing.settlement import expire_reservations
 from services.billing.store import corrections
 from services.kit.clock import new_id
 from services.kit.errors import Refusal
@@ -256,7 +257,7 @@ async def test_what_was_corrected_meanwhile_is_left_out(business: Business) -> N
     assert await business.balances() == (10 * UNIT, 0)
 
 
-async def test_the_tiers_of_a_corrected_card_count_what_was_delivered(house: House) -> None:
+async def test_the_tiers_of_a_corrected_card_count_anew(house: House) -> None:
     business = await open_business(house, 40 * UNIT)
     for _ in range(3):
         await delivered(business)
@@ -267,6 +268,43 @@ async def test_the_tiers_of_a_corrected_card_count_what_was_delivered(house: Hou
     )
     proposed = (await business.operator.ProposeRerating(request)).rerating
     assert (proposed.item_count, proposed.corrected) == (1, business.money(3 * UNIT))
+
+
+async def test_the_card_that_was_in_force_changes_nothing(house: House) -> None:
+    """Whatever counted towards a tier when a message was accepted does so again."""
+    business = await open_business(house, 100 * UNIT, new_currency())
+    rows = """
+rate,app,ZZ,utility,CUR,1,2,1,,
+rate,app,ZZ,utility,CUR,3,,0.5,,
+rate,app,ZZ,service,CUR,1,1,1,,
+rate,app,ZZ,service,CUR,2,,0.5,,
+""".strip()
+    await load(house, f"tiers {business.currency}", rows, business.currency)
+    house.clock.advance(1)
+    refused, given_up, late = business.item(), business.item(seconds=60), business.item(seconds=60)
+    # The third and fourth had two before them, whatever became of those.
+    dear = [business.item(), business.item()]
+    assert await business.reserve(refused, given_up, *dear) == [UNIT, UNIT, UNIT // 2, UNIT // 2]
+    await business.receipt("refused", refused.message_id)
+    assert await business.reserve(late) == [UNIT // 2]
+    house.clock.advance(60)
+    while await expire_reservations(house.database):
+        pass
+    last = business.item()
+    assert await business.reserve(last) == [UNIT // 2]
+    await business.receipt("delivered", late.message_id)
+    free = business.item(category=SERVICE, window_open=True)
+    paid = business.item(category=SERVICE)
+    assert await business.reserve(free, paid) == [0, UNIT // 2]
+    delivered = [*dear, last, free, paid]
+    await business.receipt("delivered", *(item.message_id for item in delivered))
+    house.clock.advance(1)
+    proposed = (await business.operator.ProposeRerating(proposal(business, rows))).rerating
+    assert proposed.item_count == 0
+    # And one that differs in one tier changes that tier alone.
+    cheaper = proposal(business, rows.replace("utility,CUR,3,,0.5", "utility,CUR,3,,0.25"))
+    proposed = (await business.operator.ProposeRerating(cheaper)).rerating
+    assert (proposed.item_count, proposed.corrected) == (4, business.money(UNIT))
 
 
 async def test_a_rejected_re_rating_books_nothing_ever(business: Business) -> None:

@@ -10,10 +10,10 @@ from uuid import UUID
 
 from services.billing.domain.card_file import find_card_faults, read_card
 from services.billing.domain.corrections import (
-    ChargedMessage,
     Proposal,
     Rerating,
     ReratingItem,
+    Step,
     rerate,
 )
 from services.billing.domain.payers import payer_of
@@ -76,10 +76,8 @@ async def _propose_for(
         day=1, hour=0, minute=0, second=0, microsecond=0
     )
     items: list[ReratingItem] = []
-    messages = [
-        message async for message in _charged(connection, business_id, month, proposal.to_time)
-    ]
-    for charge, micros in rerate(messages, payer, card, proposal.from_time):
+    steps = [step async for step in _steps(connection, business_id, month, proposal.to_time)]
+    for charge, micros in rerate(steps, payer, card, proposal.from_time):
         place += 1
         items.append(
             ReratingItem(
@@ -96,15 +94,15 @@ async def _propose_for(
     return place
 
 
-async def _charged(
+async def _steps(
     connection: Connection, business_id: UUID, since: datetime, until: datetime
-) -> AsyncIterator[ChargedMessage]:
-    """The paid messages of a business, in the order of their acceptance."""
+) -> AsyncIterator[Step]:
+    """What counted towards a business's volume, in its order."""
     after = None
     while True:
-        page = await corrections.read_charged(connection, business_id, since, until, after, _PAGE)
-        for _, message in page:
-            yield message
+        page = await corrections.read_steps(connection, business_id, since, until, after, _PAGE)
+        for _, step in page:
+            yield step
         if len(page) < _PAGE:
             return
         after = page[-1][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -41,13 +42,18 @@ class Charge(NamedTuple):
     charged: Money
 
 
-class ChargedMessage(NamedTuple):
-    """A charge, and what its price depended on when it was accepted."""
+class Step(NamedTuple):
+    """An entry that counted towards a month's volume: a reservation, or what gave it back or took
+    it again.
+    """
 
-    charge: Charge
+    type: EntryType
+    message_id: UUID
     shipment: Shipment
-    accept_time: datetime
+    time: datetime
     usage_day: date | None
+    # Of a reservation, what the message was charged; None: it was free, or not delivered.
+    charge: Charge | None
 
 
 class ReratingState(StrEnum):
@@ -115,26 +121,35 @@ def gives_back_to(amount_micros: int, owed_micros: int) -> LedgerAccount:
 
 
 def rerate(
-    messages: Iterable[ChargedMessage], payer: Payer, card: RateCard, since: datetime
+    steps: Iterable[Step], payer: Payer, card: RateCard, since: datetime
 ) -> Iterator[tuple[Charge, int]]:
     """The charges of one business that the card prices otherwise, with what it says, in micros.
 
-    `messages` come in the order of their acceptance, from the beginning of the month of `since`, so
-    that the card's tiers count from there; those before `since` are counted and not compared.
+    `steps` come in their order from the beginning of the month of `since` on, and are counted as
+    they were the first time, so that each message has its number of the month again: by the card
+    that was in force nothing differs. Those before `since` are counted and not compared.
     """
-    usage, month = Usage(), None
-    for message in messages:
-        own_month = month_of(message.usage_day or payer.day(message.accept_time))
-        if own_month != month:
-            usage, month = Usage(), own_month
-        shipment = message.shipment
-        price = price_of(shipment, payer, card, usage, message.accept_time)
+    usage: defaultdict[date, Usage] = defaultdict(Usage)
+    counted: dict[UUID, tuple[Usage, UsageKey]] = {}
+    for step in steps:
+        shipment, charge = step.shipment, step.charge
+        if step.type is not EntryType.RESERVATION:
+            if step.message_id in counted:
+                of_month, key = counted[step.message_id]
+                again = step.type is EntryType.LATE_CAPTURE
+                of_month.add(key, shipment.units if again else -shipment.units)
+            continue
+        of_month = usage[month_of(step.usage_day or payer.day(step.time))]
+        price = price_of(shipment, payer, card, of_month, step.time)
         if isinstance(price, NoRate):
             continue
-        usage.add(UsageKey(shipment.channel, price.market, price.category), shipment.units)
-        differs = price.listed.amount_micros != message.charge.charged.amount_micros
-        if differs and message.accept_time >= since:
-            yield message.charge, price.listed.amount_micros
+        key = UsageKey(shipment.channel, price.market, price.category)
+        of_month.add(key, shipment.units)
+        counted[step.message_id] = of_month, key
+        if charge is None or step.time < since:
+            continue
+        if price.listed.amount_micros != charge.charged.amount_micros:
+            yield charge, price.listed.amount_micros
 
 
 def adjust(

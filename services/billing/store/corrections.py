@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.billing.domain.corrections import Adjustment, Charge, ChargedMessage, CreditNote
+from services.billing.domain.corrections import Adjustment, Charge, CreditNote, Step
 from services.billing.domain.ledger import EntryType, LedgerAccount
 from services.billing.domain.money import Money
 from services.billing.domain.pricing import Shipment
@@ -131,39 +131,40 @@ async def find_booked_adjustments(
     return {row[0] for row in rows}
 
 
-async def read_charged(
+async def read_steps(
     connection: Connection,
     business_id: UUID,
     since: datetime,
     until: datetime,
     after: tuple[datetime, int] | None,
     count: int,
-) -> list[tuple[tuple[datetime, int], ChargedMessage]]:
-    """At most `count` paid messages of a business, by the time of their acceptance.
+) -> list[tuple[tuple[datetime, int], Step]]:
+    """At most `count` entries of a business that counted towards its volume, in their order.
 
-    Those accepted from `since` to before `until`, beyond `after`; each comes with its place.
+    Those booked from `since` to before `until`, beyond `after`; each comes with its place.
     """
     rows = await connection.fetch(
         """
         SELECT charge.business_id, charge.entry_id, charge.reference_id, charge.type::text,
             charge.category::text, charge.currency_code,
-            charged_by(charge.business_id, charge.entry_id),
-            reserved.destination_country, coalesce(reserved.channel, 'app')::text,
-            coalesce(reserved.units, 1), reserved.create_time, reserved.usage_day,
-            reserved.entry_id
-        FROM entries AS reserved
-        JOIN entries AS charge
-            ON charge.business_id = reserved.business_id
-            AND charge.reference_id = reserved.reference_id
+            CASE WHEN charge.entry_id IS NOT NULL
+                THEN charged_by(charge.business_id, charge.entry_id) END,
+            step.type::text, step.reference_id, step.category::text,
+            coalesce(step.destination_country, ''), coalesce(step.channel, 'app')::text,
+            coalesce(step.units, 1), step.create_time, step.usage_day, step.entry_id
+        FROM entries AS step
+        LEFT JOIN entries AS charge
+            ON step.rate_id IS NOT NULL
+            AND step.free_rule IS NULL
+            AND charge.business_id = step.business_id
+            AND charge.reference_id = step.reference_id
             AND charge.type IN ('capture', 'late_capture')
-        WHERE reserved.business_id = $1
-            AND reserved.type = 'reservation'
-            AND reserved.rate_id IS NOT NULL
-            AND reserved.free_rule IS NULL
-            AND reserved.create_time >= $2
-            AND reserved.create_time < $3
-            AND (reserved.create_time, reserved.entry_id) > ($4, $5)
-        ORDER BY reserved.create_time, reserved.entry_id
+        WHERE step.business_id = $1
+            AND step.type IN ('reservation', 'release', 'expiry', 'late_capture')
+            AND step.create_time >= $2
+            AND step.create_time < $3
+            AND (step.create_time, step.entry_id) > ($4, $5)
+        ORDER BY step.create_time, step.entry_id
         LIMIT $6
         """,
         business_id,
@@ -172,24 +173,19 @@ async def read_charged(
         *(after or (since, 0)),
         count,
     )
-    return [
-        (
-            (row[10], row[12]),
-            ChargedMessage(
-                _charge(row),
-                Shipment(
-                    Category(row[4]).cleared,
-                    row[7],
-                    window_open=False,
-                    channel=Channel(row[8]),
-                    units=row[9],
-                ),
-                row[10],
-                row[11],
-            ),
-        )
-        for row in rows
-    ]
+    return [((row[13], row[15]), _step(row)) for row in rows]
+
+
+def _step(row: asyncpg.Record) -> Step:
+    shipment = Shipment(
+        Category(row[9]).cleared,
+        row[10],
+        window_open=False,
+        channel=Channel(row[11]),
+        units=row[12],
+    )
+    charge = None if row[1] is None else _charge(row)
+    return Step(EntryType(row[7]), row[8], shipment, row[13], row[14], charge)
 
 
 def _charge(row: asyncpg.Record) -> Charge:
