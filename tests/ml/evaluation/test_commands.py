@@ -77,6 +77,7 @@ def test_evaluate_shows_shares_by_label(rows_file: Path, with_model: list[str]) 
     assert result.exit_code == 0, result.output
     assert "240 messages" in result.stdout
     assert "even" in result.stdout
+    assert "Where 0.5% of 120 innocent messages are stopped" in result.stdout
     assert "transactional" in result.stdout
 
 
@@ -199,8 +200,42 @@ def test_leave_one_out_trains_once_for_each_source(
     assert {(share["group"], share["count"]) for share in shares} == {("even", 30), ("odd", 30)}
 
 
-def test_leave_one_out_needs_files(with_model: list[str]) -> None:
-    assert run("evaluate", "--leave-one-out", *with_model).exit_code == 2
+def test_a_split_by_cluster_trains_once_on_what_it_does_not_measure(
+    rows_file: Path, rows: list[dict[str, str]], tmp_path: Path, small_training: Training,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    trained: list[set[str]] = []
+
+    def some(_recipe: Any, rows: list[Row], *_: Any) -> Training:
+        trained.append({row.id for row in rows})
+        return small_training
+
+    monkeypatch.setattr(left_out, "train", some)
+    result = run("evaluate", rows_file, "--split", "--json", "--work", tmp_path / "work")
+
+    assert result.exit_code == 0, result.output
+    [seen] = trained
+    measured = sum(json.loads(result.stdout)["measured_on"].values())
+    assert 20 < measured == len(rows) - len(seen) < 80
+    table = run("evaluate", rows_file, "--split", "--work", tmp_path / "work")
+    assert "by a model trained on the others" in table.stdout
+
+
+def test_a_split_of_one_cluster_is_refused(rows: list[dict[str, str]], tmp_path: Path) -> None:
+    file = written(tmp_path / "one.jsonl", [row | {"group": "g"} for row in rows])
+    result = run("evaluate", file, "--split", "--work", tmp_path / "work")
+
+    assert result.exit_code == 1
+    assert "all are of one cluster" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--leave-one-out"], ["--split"]])
+def test_leaving_out_needs_files(arguments: list[str], with_model: list[str]) -> None:
+    assert run("evaluate", *arguments, *with_model).exit_code == 2
+
+
+def test_a_split_measures_a_model_of_its_own(rows_file: Path, tmp_path: Path) -> None:
+    assert run("evaluate", rows_file, "--split", "--html", tmp_path / "page.html").exit_code == 2
 
 
 def test_compare_tells_what_changed_and_where_b_is_worse(
