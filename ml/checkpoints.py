@@ -26,9 +26,13 @@ class Checkpoints:
         file = f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.npy"
         self._used.add(file)
         path = self._folder / file
-        if path.exists():
+        try:
             found: NDArray[Any] = np.load(path, allow_pickle=False)
             return found
+        except FileNotFoundError:
+            pass
+        except (ValueError, EOFError):  # the machine went down before it was on the disk
+            pass
         made = make()
         draft = path.with_name(f".{file}")
         with draft.open("wb") as sink:

@@ -4,7 +4,6 @@ It ends with 0 when all went well, 1 when a model, a key or the corpus was refus
 call, 3 when some lines of a file could not be used.
 """
 
-import hashlib
 import json
 import sys
 from collections import Counter
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +25,7 @@ from ml.command import (
     SOME_LINES_UNUSABLE,
     any_path,
     bad_lines_told,
+    digests_of,
     errors,
     existing,
     json_option,
@@ -34,11 +35,13 @@ from ml.command import (
     refusals_told,
     rows_of,
     steps_told,
+    text_given,
 )
-from ml.data import BadLine, Row, read_rows
+from ml.data import BadLine
 from ml.data.cli import data as data_commands
 from ml.data.cli import learned_from, store_option
 from ml.data.store import Store
+from ml.data.texts import Message, read_texts
 from ml.evaluate import BATCH
 from ml.evaluation.cli import UNSEEN, attack, compare, evaluate
 from ml.evaluation.release_cli import release, releases
@@ -83,7 +86,7 @@ for command in (
 @click.option("--data", multiple=True, type=existing,
               help="More labelled messages (JSON Lines, .gz or not). May be repeated.")  # fmt: skip
 @store_option
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option("--leave-out", type=click.Choice(["source", "group"]), default="source",
               show_default=True,
               help="What is left out as a whole while measuring on DATA: a source, or each group "
@@ -104,8 +107,7 @@ def train(
 
     key = read_or_make_signing_key(signing_key)
     recipe = Recipe(seed=seed, by_source=leave_out == "source")
-    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in data}
-    digests |= Store(store).digests()
+    digests = digests_of(data) | Store(store).digests()
     if if_stale and not stale(out, key.public_key(), training_digest(recipe, digests)):
         errors.print(f"The model in {out} is up to date.")
         return
@@ -136,22 +138,21 @@ def train(
 def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
     """Judge every message of FILE (JSON Lines with `text`, and `id`), one line out for each.
 
-    A line holds `id`, the probabilities of the four classes, `language`, `abstention`, and
-    `decision`: what policy would do with it as a direct utility message to somebody who gave no
-    consent.
+    Whatever else a line says does not matter. A line out holds `id`, the probabilities of the four
+    classes, `language`, `abstention`, and `decision`: what policy would do with it as a direct
+    utility message to somebody who gave no consent.
     """
     classifier = Classifier.load(folder, read_public_key(public_key))
     decisions: Counter[str] = Counter()
     unusable = 0
     with steps_told() as progress, _whole_or_not(out) as sink:
-        for done, batch in enumerate(_batches(read_rows(file))):
+        for done, batch in enumerate(_batches(read_texts(file))):
             progress("judging", done * BATCH, None)
-            rows = [row for row in batch if isinstance(row, Row)]
-            unusable += bad_lines_told(file, batch)
-            for row, judgement in zip(
-                rows, classifier.judge([row.text for row in rows]), strict=True
-            ):
-                scored = _scored(row.id, judgement, classifier.thresholds)
+            messages = [line for line in batch if isinstance(line, Message)]
+            unusable += bad_lines_told(file, [line for line in batch if isinstance(line, BadLine)])
+            judgements = classifier.judge([message.text for message in messages])
+            for message, judgement in zip(messages, judgements, strict=True):
+                scored = _scored(message.id, judgement, classifier.thresholds)
                 decisions[scored["decision"]] += 1
                 print(json.dumps(scored, ensure_ascii=False), file=sink)
     told = ", ".join(f"{count:,} {decision}" for decision, count in decisions.most_common())
@@ -160,7 +161,7 @@ def score(file: Path, out: Path | None, folder: Path, public_key: Path) -> None:
 
 
 @main.command()
-@click.argument("text")
+@click.argument("text", callback=text_given)
 @json_option
 @model_option
 @key_option
@@ -203,12 +204,7 @@ def _whole_or_not(out: Path | None) -> Iterator[TextIO]:
         draft.unlink(missing_ok=True)
 
 
-def _batches(lines: Iterable[Row | BadLine]) -> Iterator[list[Row | BadLine]]:
-    batch: list[Row | BadLine] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
+def _batches(lines: Iterable[Message | BadLine]) -> Iterator[list[Message | BadLine]]:
+    rest = iter(lines)
+    while batch := list(islice(rest, BATCH)):
         yield batch

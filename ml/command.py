@@ -1,5 +1,6 @@
 """What the commands of `hudhud-ml` share: options, consoles, progress, how refusals are told."""
 
+import hashlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml.corpus.patterns import CorpusError
 from ml.data import BadLine, Row, read_rows
-from ml.errors import DataRefused, KeyUnreadable, ModelRefused
+from ml.errors import CostsUnknown, DataRefused, KeyUnreadable, ModelRefused
 from ml.places import RELEASED, TRAINED_HERE, model_in_use
 
 MODEL = Path("build/model")
@@ -40,6 +41,24 @@ def key_of(parameter: str) -> Callable[[click.Context, click.Parameter, Path | N
     return key
 
 
+def text_given(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """What was typed, if it is text: bytes that are no UTF-8 come to us as half characters."""
+    try:
+        (given or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("this is not UTF-8.") from None
+    return given
+
+
+def digests_of(files: Iterable[Path]) -> dict[str, str]:
+    """SHA-256 of each file by its name, and its number where an earlier one has that name."""
+    digests: dict[str, str] = {}
+    for number, file in enumerate(files, 1):
+        name = f"{file.name} ({number})" if file.name in digests else file.name
+        digests[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return digests
+
+
 existing = click.Path(exists=True, dir_okay=False, path_type=Path)
 any_path = click.Path(path_type=Path)
 model_option = click.option("--model", "folder", type=any_path, is_eager=True,
@@ -58,7 +77,9 @@ def refusals_told(command: Callable[..., None]) -> Callable[..., None]:
     def told(*arguments: Any, **options: Any) -> None:
         try:
             command(*arguments, **options)
-        except (ModelRefused, DataRefused, KeyUnreadable, CorpusError, OSError) as error:
+        except (
+            ModelRefused, DataRefused, KeyUnreadable, CorpusError, CostsUnknown, OSError,
+        ) as error:  # fmt: skip
             errors.print(
                 f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True
             )

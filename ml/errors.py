@@ -57,5 +57,9 @@ class DigestUnexpected(DataRefused):
     """A download that is not the file that is known."""
 
 
+class CostsUnknown(Exception):
+    """What a model costs could not be measured, and why."""
+
+
 class KeyUnreadable(Exception):
     """A key file that holds no Ed25519 key in PEM."""

@@ -23,6 +23,7 @@ from ml.command import (
     output,
     progress_bar,
     refusals_told,
+    text_given,
 )
 from ml.corpus.patterns import languages as corpus_languages
 from ml.data import show
@@ -92,8 +93,13 @@ def _language(_context: click.Context, _parameter: click.Parameter, given: str) 
               help="What a label means: --label-map spam=promotional.")  # fmt: skip
 @click.option("--language", default="", callback=_language,
               help="ISO 639-1, of messages that name none.")  # fmt: skip
-@click.option("--source", default="", help="Of messages that name none; else the file's name.")
-@click.option("--licence", default="", help="Under which you may use them.")
+@click.option(
+    "--source",
+    default="",
+    callback=text_given,
+    help="Of messages that name none; else the file's name.",
+)
+@click.option("--licence", default="", callback=text_given, help="Under which you may use them.")
 @click.option("--no-header", is_flag=True, help="The table's first line is a message already.")
 @click.option("--no-quotes", is_flag=True, help="Quotation marks of the table are just text.")
 @store_option

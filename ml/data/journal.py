@@ -26,13 +26,21 @@ def read_entries(path: Path) -> tuple[list[Entry], list[BadLine]]:
 
 
 def append_entries(path: Path, entries: Iterable[Entry]) -> None:
-    """Writes entries behind the last one, in one go. Raises OSError."""
-    lines = [json.dumps(entry.as_data(), ensure_ascii=False) + "\n" for entry in entries]
+    """Writes entries behind the last one, in one go.
+
+    Raises OSError, and EntryMalformed where one could not be read back; then none is written.
+    """
+    append_lines(path, [json.dumps(parse_entry(entry.as_data()).as_data(), ensure_ascii=False)
+                        for entry in entries])  # fmt: skip
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Writes lines behind the last one; when this returns they are on the disk. Raises OSError."""
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "rb+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         end = file.seek(0, os.SEEK_END)
         # A line that was cut short ends here, so that it takes the next one with it no more.
         cut_short = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
-        file.write(("\n" * cut_short + "".join(lines)).encode())
+        file.write(("\n" * cut_short + "".join(f"{line}\n" for line in lines)).encode())
         file.flush()
         os.fsync(file.fileno())

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from ml.data.rows import LABEL_MEANINGS, LANGUAGE, TEXT_LENGTH_MAX, UNWANTED
+from ml.errors import DataRefused
 
 KINDS = ("report", "appeal", "review", "withdrawal")
 _ID_LENGTH_MAX = 200
 _FIELD_LENGTH_MAX = 1_000
 
 
-class EntryMalformed(ValueError):
+class EntryMalformed(DataRefused):
     """A line that is no entry; says why."""
 
 

@@ -1,6 +1,5 @@
 """`hudhud-ml evaluate`, `compare`, `attack` and `release`: judges models, and lets them through."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from ml.command import (
     REFUSED,
     SOME_LINES_UNUSABLE,
     any_path,
+    digests_of,
     errors,
     existing,
     json_option,
@@ -26,8 +26,10 @@ from ml.command import (
     refusals_told,
     rows_of,
     steps_told,
+    text_given,
 )
 from ml.corpus.expand import Shares, expand
+from ml.corpus.patterns import languages
 from ml.data import LABEL_MEANINGS, Row
 from ml.errors import FileUnusable
 from ml.evaluate import Asked, Share, interval, judge_all
@@ -109,7 +111,7 @@ def evaluate(
     drifts, since = _drift(found, manifest, rows, live_or_released(live, public_key))
     if page_file:
         _write_page(page_file, Findings(
-            found, manifest, title + ".", held, _digests(files), sources, drifts, since
+            found, manifest, title + ".", held, digests_of(files), sources, drifts, since
         ))  # fmt: skip
         errors.print(f"The report is in {page_file}.", markup=False, soft_wrap=True)
     if as_json:
@@ -180,8 +182,8 @@ def compare(
 
 @click.command()
 @click.argument("file", required=False, type=existing)
-@click.option("--text", help="One message to disguise, instead of a FILE.")
-@click.option("--language", default="en", show_default=True,
+@click.option("--text", callback=text_given, help="One message to disguise, instead of a FILE.")
+@click.option("--language", type=click.Choice(languages()), default="en", show_default=True,
               help="Of --text: friendly sentences are put beside it in this language.")  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True)
 @json_option
@@ -248,7 +250,7 @@ def _measured(classifier: Classifier, rows: Sequence[Row], *, whole: bool) -> Re
 def _split(files: Sequence[Path], by: str, work: Path, as_json: bool) -> NoReturn:
     rows, bad = labelled_rows(files)
     with steps_told() as progress:
-        found = by_cluster(Recipe(), rows, _digests(files), work, progress)
+        found = by_cluster(Recipe(), rows, digests_of(files), work, progress)
     if as_json:
         print(json.dumps(_without_texts(found), ensure_ascii=False))
     else:
@@ -277,7 +279,7 @@ def _left_out(
 ) -> list[Share]:
     recipe = Recipe(seed=int(manifest.training["seed"]))
     with steps_told() as progress:
-        return left_out(recipe, rows, _digests(files), work, progress)
+        return left_out(recipe, rows, digests_of(files), work, progress)
 
 
 def _drift(
@@ -346,7 +348,3 @@ def _without_texts(found: Report) -> dict[str, Any]:
     return replace(
         found, mistakes=tuple(replace(mistake, text="") for mistake in found.mistakes)
     ).as_data()
-
-
-def _digests(files: Sequence[Path]) -> dict[str, str]:
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

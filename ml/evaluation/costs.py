@@ -16,12 +16,14 @@ from time import process_time
 
 import psutil
 
+from ml.errors import CostsUnknown
+
 _ALONE = 200
 _ROUNDS = 3
 
 
 def costs_of(folder: Path, public_key: Path, texts: Sequence[str]) -> dict[str, float]:
-    """The costs of judging these texts. Raises RuntimeError with what the process said.
+    """The costs of judging these texts. Raises CostsUnknown.
 
     Times are of the processor, on one core: what else runs on the machine does not count.
     """
@@ -31,7 +33,7 @@ def costs_of(folder: Path, public_key: Path, texts: Sequence[str]) -> dict[str, 
         input=json.dumps(texts), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise RuntimeError(f"the costs of {folder} could not be measured: {done.stderr.strip()}")
+        raise CostsUnknown(f"{folder} could not be measured: {done.stderr.strip()}")
     costs: dict[str, float] = json.loads(done.stdout)
     return costs
 

@@ -14,7 +14,9 @@ import click
 from ml.classifier import Classifier
 from ml.command import (
     REFUSED,
+    SOME_LINES_UNUSABLE,
     any_path,
+    bad_lines_told,
     errors,
     existing,
     json_option,
@@ -24,6 +26,8 @@ from ml.command import (
     refusals_told,
     steps_told,
 )
+from ml.data.journal import append_lines
+from ml.data.records import BadLine, Layout, Record, read_records
 from ml.errors import FileUnusable
 from ml.evaluation import show
 from ml.evaluation.cli import labelled_rows, live_option, live_or_released
@@ -80,23 +84,28 @@ def release(
 @refusals_told
 def releases(folder: Path, as_json: bool) -> None:
     """What was released in FOLDER: when, in place of which model, and what was not reached."""
-    lines = _history(folder)
+    path = folder / HISTORY_FILE
+    if not path.exists():
+        raise FileUnusable(f"{folder} holds no {HISTORY_FILE}: nothing was released here.")
+    found = [_release_of(record) for record in read_records(path, Layout("jsonl"), {})]
+    bad = bad_lines_told(path, [line for line in found if isinstance(line, BadLine)])
+    lines = [line for line in found if not isinstance(line, BadLine)]
     if as_json:
         print(json.dumps(lines, ensure_ascii=False))
     else:
         output.print(show.releases(lines))
+    sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
 
-def _history(folder: Path) -> list[dict[str, Any]]:
-    path = folder / HISTORY_FILE
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        raise FileUnusable(
-            f"{folder} holds no {HISTORY_FILE}: nothing was released here."
-        ) from None
-    except ValueError as error:
-        raise FileUnusable(f"{path} is not what `release` wrote: {error}") from error
+def _release_of(record: Record | BadLine) -> dict[str, Any] | BadLine:
+    """What a line of the history says. One that was cut short, or is another's, is named."""
+    if isinstance(record, Record):
+        try:
+            show.releases([record.data])
+            return dict(record.data)
+        except (KeyError, TypeError, ValueError):
+            return BadLine(record.number, "not what `release` wrote")
+    return record
 
 
 def _tell_refusal(manifest: Manifest, found: Verdict) -> None:
@@ -128,7 +137,6 @@ def _keep(folder: Path, target: Path, manifest: Manifest, found: Verdict) -> Pat
         **found.as_data(),
     }
     # Told first: a release without a line would be worse than a line told twice.
-    with (target / HISTORY_FILE).open("a", encoding="utf-8") as history:
-        history.write(json.dumps(line, ensure_ascii=False) + "\n")
+    append_lines(target / HISTORY_FILE, [json.dumps(line, ensure_ascii=False)])
     draft.rename(kept)
     return kept

@@ -21,11 +21,13 @@ from ml.command import (
     progress_bar,
     refusals_told,
     rows_of,
+    text_given,
 )
 from ml.data.cli import store_option
 from ml.data.journal import read_entries
 from ml.data.labels import standing
 from ml.data.pseudonyms import pseudonymised
+from ml.data.rows import TEXT_LENGTH_MAX
 from ml.data.store import Store
 from ml.evaluate import BATCH
 from ml.judgement import Judgement
@@ -39,6 +41,19 @@ LABEL_OF_KEY = {"p": "promotional", "s": "scam", "t": "transactional", "n": "per
 _SKIP, _UNDO = (" ", "k"), "u"
 
 
+def _reviewer(context: click.Context, parameter: click.Parameter, given: str | None) -> str:
+    """Who decides; a decision of nobody could not be weighed against another's."""
+    if given is None:
+        try:
+            given = getpass.getuser()
+        except (KeyError, OSError):  # whom the system knows by number alone
+            given = ""
+    if not given.strip():
+        raise click.BadParameter("say who decides: --by NAME.")
+    text_given(context, parameter, given)
+    return given
+
+
 @click.command()
 @click.option("--queue", "file", type=existing,
               help="Messages to decide about (JSON Lines), not those of the store.")  # fmt: skip
@@ -46,8 +61,8 @@ _SKIP, _UNDO = (" ", "k"), "u"
               help="Take in reports, appeals and reviews that a service exported.")  # fmt: skip
 @click.option("--withdraw", "withdrawn", multiple=True, metavar="ID",
               help="Take a label back, as if it had never been. May be repeated.")  # fmt: skip
-@click.option("--reason", default="", help="Why it is taken back.")
-@click.option("--by", default=getpass.getuser, show_default="your user name",
+@click.option("--reason", default="", callback=text_given, help="Why it is taken back.")
+@click.option("--by", callback=_reviewer, show_default="your user name",
               help="Who decides, as it is kept with each decision.")  # fmt: skip
 @store_option
 @model_option
@@ -113,7 +128,13 @@ def _queue(store: Store, file: Path | None, classifier: Classifier) -> tuple[lis
 
         if file:
             rows, bad = rows_of([file])
-            return queue_of_rows(rows, judge, classifier.thresholds.direct), bad
+            short = [row for row in rows if len(row.text) <= TEXT_LENGTH_MAX]
+            for row in rows:
+                if len(row.text) > TEXT_LENGTH_MAX:
+                    errors.print(f"{file.name}: {row.id} is longer than {TEXT_LENGTH_MAX:,} "
+                                 "characters", style="yellow", markup=False)  # fmt: skip
+            bad += len(rows) - len(short)
+            return queue_of_rows(short, judge, classifier.thresholds.direct), bad
         entries, lines = store.entries()
         bad = bad_lines_told(store.labels, lines)
         return queue_of_store(store.rows(), entries, judge), bad

@@ -72,6 +72,15 @@ def test_a_step_half_written_is_made_again(tmp_path: Path) -> None:
     assert Checkpoints(tmp_path).array("step", "x", lambda: np.ones(2)).sum() == 2
 
 
+def test_a_step_that_cannot_be_read_is_made_again(tmp_path: Path) -> None:
+    """As after a power cut: the name was on the disk, and the content was not."""
+    Checkpoints(tmp_path).array("step", "x", lambda: np.zeros(2))
+    [kept] = tmp_path.iterdir()
+    for damaged in (b"", kept.read_bytes()[:-3], b"something else"):
+        kept.write_bytes(damaged)
+        assert Checkpoints(tmp_path).array("step", "x", lambda: np.ones(2)).sum() == 2
+
+
 def test_another_seed_trains_another_model(tiny_training: Training) -> None:
     other = train(replace(TINY, seed=2), [], {}, in_silence)
 

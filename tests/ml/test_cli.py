@@ -63,6 +63,36 @@ def test_score_names_bad_lines_and_goes_on(rows_file: Path, with_model: list[str
     assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["1", "2", "3"]
 
 
+def test_score_needs_a_text_and_nothing_else(rows_file: Path, with_model: list[str]) -> None:
+    """Labels and languages of others are no reason not to judge; an empty text is one too."""
+    lines = [
+        {"id": "a", "text": "", "label": "spam"},
+        {"text": "Where are you? Dinner is ready", "lang": "?", "label": 7},
+        {"id": "c", "text": None},
+        {"id": "d", "text": "half \ud800"},
+    ]
+    rows_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = run("score", rows_file, *with_model)
+
+    assert result.exit_code == SOME_LINES_UNUSABLE
+    scored = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(row["id"], row["abstention"]) for row in scored] == [
+        ("a", "too little text"), ("2", None),
+    ]  # fmt: skip
+    assert "rows.jsonl:3: no text" in result.stderr
+    assert "rows.jsonl:4: half a character" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("explain", "sale \udcff"), ("attack", "--text", "sale \udcff"),
+     ("attack", "--text", "sale", "--language", "zz"), ("label", "--by", " "),
+     ("label", "--by", "\udcff"), ("train", "--seed", "-1")],
+)  # fmt: skip
+def test_what_is_typed_must_make_sense(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
 def test_explain_marks_words(with_model: list[str]) -> None:
     text = "Enjoy 70% off all shoes, shop now"
     result = run("explain", text, "--json", *with_model)
@@ -144,16 +174,19 @@ def test_train_learns_from_the_store_and_not_from_what_is_withdrawn(
         [Entry("r", "review", "2026-03-01T12:00:00Z", "ann", label="scam", of="rows.jsonl:2")]
     )
     arguments = ("train", "--store", store.folder, "--out", tmp_path / "made", "--signing-key",
-                 tmp_path / "release.key")  # fmt: skip
+                 tmp_path / "release.key", "--work", tmp_path / "work")  # fmt: skip
     assert "that is enough" in run(*arguments).stderr
     run("label", "--withdraw", "r", "--store", store.folder)
     run(*arguments)
 
-    (before, digests), (after, others) = given
+    run(*arguments, "--data", file, "--data", file)
+
+    (before, digests), (after, others), (_, twice) = given
     assert [row.label for row in before] == ["personal", "scam", "personal"]
     assert [row.label for row in after] == ["personal", "promotional", "personal"]
     assert set(digests) == {"store rows.jsonl", "store labels"}
     assert digests != others
+    assert {"rows.jsonl", "rows.jsonl (2)"} < twice.keys()
 
 
 def test_nothing_is_left_of_a_scoring_that_failed(

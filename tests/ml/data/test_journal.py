@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ml.data.journal import append_entries, read_entries
-from ml.data.labels import Entry
+from ml.data.labels import Entry, EntryMalformed
 from services.local.leash import Leash
 
 
@@ -38,6 +41,16 @@ def test_a_line_that_was_cut_short_is_named_and_harms_no_other(tmp_path: Path) -
 
     assert [found.id for found in entries] == ["1", "3"]
     assert (bad.number, bad.reason) == (2, "not JSON")
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    append_entries(path, [entry("1")])
+    for unsound in (replace(entry("2"), by=""), replace(entry("2"), text="x" * 20_000)):
+        with pytest.raises(EntryMalformed):
+            append_entries(path, [entry("3"), unsound])
+
+    assert read_entries(path) == ([entry("1")], [])
 
 
 def test_lines_that_are_no_entries_are_named(tmp_path: Path) -> None:

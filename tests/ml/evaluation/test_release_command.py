@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from ml.classifier import Classifier
 from ml.cli import main
+from ml.command import SOME_LINES_UNUSABLE
+from ml.errors import CostsUnknown
 from ml.evaluation import cli, gate, limits, release_cli
 from ml.evaluation.costs import costs_of
 from ml.evaluation.gate import TRAFFIC, load_live, traffic
@@ -203,11 +205,23 @@ def test_time_is_taken_of_traffic_as_it_is_on_the_road() -> None:
 
 
 def test_a_history_that_is_none_is_refused(tmp_path: Path) -> None:
-    assert "nothing was released here" in run("releases", tmp_path).stderr
-    (tmp_path / release_cli.HISTORY_FILE).write_bytes(b"\xff{")
     result = run("releases", tmp_path)
     assert result.exit_code == 1
-    assert result.stderr.startswith("FileUnusable:")
+    assert "nothing was released here" in result.stderr
+
+
+def test_a_line_of_the_history_that_was_cut_short_takes_no_other_with_it(
+    lenient: dict[str, Any], with_model: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / release_cli.HISTORY_FILE
+    file.write_bytes(b'{"version": "1"}\n\xff\n{"version": "2", "rel')
+    assert run("release", "--to", tmp_path, *with_model).exit_code == 0
+    result = run("releases", tmp_path, "--json")
+
+    assert result.exit_code == SOME_LINES_UNUSABLE
+    assert len(json.loads(result.stdout)) == 1
+    for said in ("1: not what `release` wrote", "2: not UTF-8", "3: not JSON"):
+        assert f"history.jsonl:{said}" in result.stderr
 
 
 def test_bad_calls_and_models_are_refused(
@@ -244,5 +258,5 @@ def test_costs_are_measured_in_a_process_of_their_own(
     assert costs.keys() == FAST.keys()
     assert 0 < costs["batched_milliseconds"] < costs["alone_milliseconds"] < 100
     assert 0 < costs["resident_megabytes"] < 500
-    with pytest.raises(RuntimeError, match="could not be measured"):
+    with pytest.raises(CostsUnknown, match="could not be measured"):
         costs_of(tmp_path / "nothing", public_key_file, texts)

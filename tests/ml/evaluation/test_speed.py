@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from ml.evaluation.gate import corpus
-from ml.evaluation.speed import SAME, measure, table
-from ml.keys import read_public_key
+from ml.evaluation.speed import SAME, fitted, measure, table
 from ml.places import RELEASED
-from ml.release import load_verified
 
 
 def test_every_way_is_measured_and_ours_gives_the_same() -> None:
-    _, models = load_verified(RELEASED.model, read_public_key(RELEASED.public_key))
+    models = fitted(RELEASED)
     messages = corpus()[:20]
     ways = measure([one.text for one in messages], [one.label for one in messages], models)
 
