@@ -127,6 +127,10 @@ undeploy: stubs  ## take it down; DATA=1 removes what it stored too
 call-graph: .venv/.complete  ## draw the network policies from services/access.toml
 	@$(BIN)/python k8s/call_graph.py
 
+.PHONY: pictures
+pictures: stubs  ## draw the dashboards from five minutes of use (needs Debian's prometheus)
+	@exec $(BIN)/python k8s/components/monitoring/pictures.py
+
 # --- Check ------------------------------------------------------------------------------------
 
 .PHONY: test

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import NotFoundError
+from prometheus_client import Counter, Gauge
 
 from services.kit import traces
 from services.kit.coalesce import Overloaded
@@ -28,6 +29,13 @@ from services.kit.pull import ConsumerGone, Pull
 from services.kit.troubles import Troubles
 
 logger = logging.getLogger(__name__)
+
+WAITING = Gauge(
+    "hudhud_consumer_waiting_events", "Events that a consumer has not been given yet", ["consumer"]
+)
+PARKED = Counter(
+    "hudhud_consumer_parked_events_total", "Events that a consumer has given up", ["consumer"]
+)
 
 Handler = Callable[[list[Event]], Awaitable[None]]
 
@@ -64,7 +72,8 @@ class Consumer:
     ) -> None:
         """`name` is the consumer's in JetStream (such as `billing`), `subjects` what it gets.
 
-        An event whose handling fails `tries_max` times goes to the table `consumer_parked`.
+        An event whose handling fails `tries_max` times goes to the table `consumer_parked`, and is
+        tried again when the process next starts.
         `ack_wait_seconds` bounds one call of the handler; what a killed process had been given
         comes again after twice that.
         """
@@ -76,6 +85,8 @@ class Consumer:
         self.parked_count = 0
         # Events in the stream that this consumer has not been given yet; None before the first.
         self.lag: int | None = None
+        self._waiting = WAITING.labels(name)
+        self._parked = PARKED.labels(name)  # told from the start: a first one shows as a rise
         self._subjects = list(subjects)
         self._handler = handler
         self._batch_max = batch_max
@@ -84,6 +95,7 @@ class Consumer:
         self._backoff_seconds_max = backoff_seconds_max
         self._ack_wait_seconds = ack_wait_seconds
         self._retry_seconds = retry_seconds
+        self._tried_parked = False
         self._troubles = Troubles(logger, f"consumer {name}", database.clock)
 
     async def run(self) -> None:
@@ -93,7 +105,7 @@ class Consumer:
                 await self.nats.serve(self._consume)
             except NotFoundError:
                 self._troubles.tell(f"there is no stream {self.stream} yet")
-            except (ConsumerGone, Disconnected, NatsError, OSError, TimeoutError) as error:
+            except (ConsumerGone, Disconnected, NatsError, *PASSING) as error:
                 self._troubles.tell(str(error) or type(error).__name__)
             except Exception:
                 logger.exception("consumer %s: an error nobody foresaw", self.name)
@@ -113,17 +125,23 @@ class Consumer:
                 filter_subjects=self._subjects,
             ),
         )
-        self.lag = info.num_pending
-        logger.info("consumer %s: %d events waiting in %s", self.name, self.lag or 0, self.stream)
+        self._lags(info.num_pending or 0)
+        logger.info("consumer %s: %d events waiting in %s", self.name, self.lag, self.stream)
         self._troubles.over()
+        if not self._tried_parked:
+            await self._try_parked()
         async with Pull(client, self.stream, self.name, self._batch_max) as pull:
             while True:
                 messages = await pull.next()
-                self.lag = messages[-1].metadata.num_pending + len(messages)
+                self._lags(messages[-1].metadata.num_pending + len(messages))
                 await self._handle(
                     [message for message in messages if await self._is_ours(message)]
                 )
-                self.lag = messages[-1].metadata.num_pending
+                self._lags(messages[-1].metadata.num_pending)
+
+    def _lags(self, count: int) -> None:
+        self.lag = count
+        self._waiting.set(count)
 
     async def _is_ours(self, message: Msg) -> bool:
         """Whether a relay wrote it; anything else is dropped from the stream's deliveries."""
@@ -202,30 +220,38 @@ class Consumer:
                 tries,
             )
         self.parked_count += 1
+        self._parked.inc()
         logger.error(
             "consumer %s: an event is parked", self.name, exc_info=error, extra=_about(event, tries)
         )
 
-    async def retry_parked(self, limit: int = 256) -> int:
-        """Hand parked events to the handler again; those it accepts are parked no longer.
+    async def _try_parked(self) -> None:
+        """Once in each process: the cause may have been mended in this one."""
+        last, accepted_count = UUID(int=0), 0
+        while rows := await self._read_parked(last):
+            last = rows[-1]["event_id"]
+            accepted = [row["event_id"] for row in rows if await self._try([Event(**row)]) is None]
+            async with self.database.connection("delete_parked_events") as connection:
+                await connection.execute(
+                    "DELETE FROM consumer_parked"
+                    " WHERE consumer = $1 AND event_id = ANY ($2::uuid[])",
+                    self.name,
+                    accepted,
+                )
+            accepted_count += len(accepted)
+        if accepted_count:
+            logger.info("consumer %s: handled %d parked events", self.name, accepted_count)
+        self._tried_parked = True
 
-        Returns how many it accepted. For an operator, after mending the cause.
-        """
+    async def _read_parked(self, after: UUID) -> list[asyncpg.Record]:
         async with self.database.connection("read_parked_events") as connection:
-            rows = await connection.fetch(
+            return await connection.fetch(
                 "SELECT event_id, subject, payload, trace FROM consumer_parked"
-                " WHERE consumer = $1 ORDER BY park_time LIMIT $2",
+                " WHERE consumer = $1 AND event_id > $2 ORDER BY event_id LIMIT $3",
                 self.name,
-                limit,
+                after,
+                self._batch_max,
             )
-        accepted = [row["event_id"] for row in rows if await self._try([Event(**row)]) is None]
-        async with self.database.connection("delete_parked_events") as connection:
-            await connection.execute(
-                "DELETE FROM consumer_parked WHERE consumer = $1 AND event_id = ANY ($2::uuid[])",
-                self.name,
-                accepted,
-            )
-        return len(accepted)
 
 
 def _about(event: Event, tries: int) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """Owns what a process tells of itself in numbers: counted where it happens, read by Prometheus.
 
 Any module counts with prometheus-client's own types, whose names begin with `hudhud_`; labels take
-few values and never an id or a text. They are counted always, which costs a microsecond or two, and
-served where HUDHUD_METRICS_LISTEN says.
+few values and never an id or a text. They are counted always, for 0.4 µs (a counter) to 3 µs (a
+histogram whose labels are looked up) each, and served where HUDHUD_METRICS_LISTEN says.
 """
 
 from __future__ import annotations

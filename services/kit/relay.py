@@ -16,6 +16,7 @@ relaying too much is harmless, and relaying too little does not happen.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -92,7 +93,9 @@ class Relay:
         elif not self._calling:
             # The leader is another process. One call stands for all of this turn's commits.
             self._calling = True
-            task = asyncio.get_running_loop().create_task(self._call_leader())
+            task = asyncio.get_running_loop().create_task(
+                self._call_leader(), context=contextvars.Context()
+            )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

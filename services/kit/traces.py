@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, TypeAlias
+from uuid import UUID
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -27,11 +28,12 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 _SCOPE: Final = InstrumentationScope("hudhud")
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _STATUS: Final = {True: Status(StatusCode.ERROR), False: Status(StatusCode.UNSET)}
-_WHOLE: Final = 1 << 56  # the random part of a trace id, its last seven bytes, is below this
+_RANDOM_BITS: Final = 56  # of a trace id: its last seven bytes, by which it is sampled
+_MIXER: Final = 0x9E3779B97F4A7C15F39CC0605CEDC835  # 2 ** 128 divided by the golden ratio
 _MARK: Final = "hudhud_step"
 
-# What a thing is known by: whose it is, and its id there.
-Traveller: TypeAlias = tuple[object, object]
+# What a thing is known by: whose it is, and its id there; UUIDs, or the same as text.
+Traveller: TypeAlias = tuple[UUID | str, UUID | str]
 
 
 class Tracer:
@@ -41,16 +43,16 @@ class Tracer:
         """`sampled_share` is between 0 and 1."""
         self._resource = Resource.create({"service.name": service})
         self._processor = processor
-        self._below = int(sampled_share * _WHOLE)
+        self._below = int(sampled_share * (1 << _RANDOM_BITS))
 
     def sampled(self, travellers: Iterable[Traveller]) -> dict[int, str]:
         """The traces of those that are sampled, with what each is known by."""
         traces: dict[int, str] = {}
         for owner, own_id in travellers:
-            text = f"{owner}/{own_id}"
-            trace_id = int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
-            if trace_id % _WHOLE < self._below:
-                traces[trace_id] = text
+            random_part = _mixed(own_id)
+            if random_part < self._below:
+                text = f"{owner}/{own_id}"
+                traces[_hashed(text.encode(), 9) << _RANDOM_BITS | random_part] = text
         return traces
 
     def record(
@@ -162,6 +164,16 @@ def log_ids_in(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {"trace_id": parts[1], "span_id": parts[2]} if len(parts) == 4 else {}
 
 
+def _mixed(own_id: UUID | str) -> int:
+    """The random part of a trace id, quickly: every message passes here at every step.
+
+    Multiplicative hashing (Knuth, The Art of Computer Programming, volume 3, section 6.4), so that
+    ids that follow one another are sampled as others are.
+    """
+    number = int(own_id.replace("-", ""), 16) if isinstance(own_id, str) else own_id.int
+    return (number * _MIXER % (1 << 128)) >> (128 - _RANDOM_BITS)
+
+
 def _context(trace_id: int, name: str) -> SpanContext:
     return SpanContext(trace_id, _span_id(trace_id, name), is_remote=False, trace_flags=_SAMPLED)
 
@@ -172,6 +184,8 @@ def _nanoseconds(moment: datetime) -> int:
 
 
 def _span_id(trace_id: int, name: str) -> int:
-    return int.from_bytes(
-        blake2b(trace_id.to_bytes(16, "big") + name.encode(), digest_size=8).digest(), "big"
-    )
+    return _hashed(trace_id.to_bytes(16, "big") + name.encode(), 8)
+
+
+def _hashed(text: bytes, size: int) -> int:
+    return int.from_bytes(blake2b(text, digest_size=size).digest(), "big")

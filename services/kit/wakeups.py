@@ -7,6 +7,7 @@ costs time, never a message.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -47,7 +48,9 @@ class Wakeups:
             self._pending.add(name)
             self._set(name)
         if self._pending and (self._sender is None or self._sender.done()):
-            self._sender = asyncio.get_running_loop().create_task(self._send())
+            self._sender = asyncio.get_running_loop().create_task(
+                self._send(), context=contextvars.Context()
+            )
 
     async def _send(self) -> None:
         while self._pending:

@@ -20,7 +20,7 @@ _STATES: Final = Counter(
 _DELIVERY: Final = Histogram(
     "hudhud_delivery_duration_seconds",
     "From the promise to the first device that has the message",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86_400),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600, 21_600, 86_400),
 )
 MAILBOXES: Final = Sample(
     mailboxes.SAMPLE,

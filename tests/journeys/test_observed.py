@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import asyncpg
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.trace.v1 import trace_pb2
 
 from services.kit.errors import Refusal
 from services.local.platform import LocalPlatform
@@ -96,20 +98,25 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
                 "HUDHUD_TRACES_ENDPOINT": endpoint,
                 "HUDHUD_TRACES_SAMPLED_SHARE": "1",
                 "HUDHUD_LOG_LEVEL": "DEBUG",
+                "HUDHUD_LOG_FORMAT": "json",
                 "OTEL_BSP_SCHEDULE_DELAY": "200",
             }
             for service, port in ports.items()
         }
         async with run_platform(overrides) as platform:
-            delivered, numbers = await _converse(platform)
+            delivered, failed, numbers = await _converse(platform)
 
             async def traced() -> bool:
-                return STEPS.keys() <= collector.steps(delivered).keys()
+                return STEPS.keys() <= collector.steps(delivered).keys() and (
+                    "accept" in collector.steps(failed)
+                )
 
             await eventually(traced)
             told = {service: await _metrics(port) for service, port in ports.items()}
             rows = [await _rows(platform, service) for service in ("messaging", "billing")]
-            logs = _bytes_below(platform.state / "logs")
+            logs = {
+                path.stem: path.read_bytes() for path in (platform.state / "logs").glob("*.log")
+            }
             events = _bytes_below(platform.state / "nats")
             disk = _bytes_below(platform.state, without=platform.state / "phones")
 
@@ -117,6 +124,13 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
     assert len({span.trace_id for span in steps.values()}) == 1
     for name, parent in STEPS.items():
         assert steps[name].parent_span_id == (steps[parent].span_id if parent else b""), name
+
+    accepting = collector.steps(failed)["accept"]
+    assert accepting.status.code == trace_pb2.Status.STATUS_CODE_ERROR
+    [fault] = [line for line in _lines(logs["messaging"]) if line["message"] == "call failed"]
+    assert fault["exception"] == "UndefinedTableError"
+    assert fault["trace_id"] == accepting.trace_id.hex()
+    assert fault["span_id"] == accepting.span_id.hex()
 
     assert 'hudhud_send_outcomes_total{category="utility",outcome="accepted"} 1.0' in told["edge"]
     assert 'hudhud_send_outcomes_total{category="utility",outcome="blocked"} 1.0' in told["edge"]
@@ -130,7 +144,7 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
     assert "hudhud_reservations_open" in told["billing"]
 
     seen = {
-        "logs": logs,
+        "logs": b"".join(logs.values()),
         "traces": collector.received,
         "metrics": "".join(told.values()).encode(),
         "events": events,
@@ -144,10 +158,11 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
     assert MARK.encode() not in disk
 
 
-async def _converse(platform: LocalPlatform) -> tuple[str, list[str]]:
-    """Messages that arrive, that are blocked and that are malformed, and an answer.
+async def _converse(platform: LocalPlatform) -> tuple[str, str, list[str]]:
+    """Messages that arrive, that are blocked, malformed, or met by a fault, and an answer.
 
-    Returns the trace's name of one that arrived, and everybody's numbers without their plus.
+    Returns the traces' names of one that arrived and of the one with the fault, and everybody's
+    numbers without their plus.
     """
     async with AsyncExitStack() as stack:
         parties = Parties(platform, stack)
@@ -168,6 +183,10 @@ async def _converse(platform: LocalPlatform) -> tuple[str, list[str]]:
         ):
             with pytest.raises(Refusal):
                 await shop.send(refused)
+        failing = receipt(person.phone_number, name=MARK)
+        async with _without_messages(platform):
+            with pytest.raises(Refusal, match="INTERNAL"):
+                await shop.send(failing)
         question = await person.device.reply(shop.business_id, f"Is it ready, {MARK}?")
         await wait_for_event(shop, is_received(question))
         answer = reply(person.phone_number, f"Yes, {MARK}, since noon.")
@@ -176,7 +195,25 @@ async def _converse(platform: LocalPlatform) -> tuple[str, list[str]]:
         await wait_for_delivery(shop, answer.message_id)
         await spent_micros(shop)
         numbers = [person.phone_number.removeprefix("+"), stranger.removeprefix("+")]
-        return f"{shop.business_id}/{arriving.message_id}", numbers
+        arrived, failed = (f"{shop.business_id}/{one.message_id}" for one in (arriving, failing))
+        return arrived, failed, numbers
+
+
+@asynccontextmanager
+async def _without_messages(platform: LocalPlatform) -> AsyncIterator[None]:
+    """What nobody foresaw: messaging does not find its table."""
+    connection = await asyncpg.connect(platform.database_url("messaging"))
+    try:
+        await connection.execute("ALTER TABLE messages RENAME TO messages_elsewhere")
+        yield
+    finally:
+        await connection.execute("ALTER TABLE messages_elsewhere RENAME TO messages")
+        await connection.close()
+
+
+def _lines(log: bytes) -> list[dict[str, Any]]:
+    """What a service said; the first line is said by whoever starts it."""
+    return [json.loads(line) for line in log.splitlines()[1:]]
 
 
 async def _metrics(port: int) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import Literal
+from uuid import uuid4
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -47,7 +48,7 @@ def test_json_lines_do_not_repeat_what_an_exception_quotes() -> None:
 
 
 def test_json_lines_name_the_trace_they_belong_to(spans: InMemorySpanExporter) -> None:
-    with traces.step("send", [("shop", "a")]):
+    with traces.step("send", [(uuid4(), uuid4())]):
         told, ids = lines("json"), traces.log_ids()
     assert ids.keys() == {"trace_id", "span_id"}
     for line in told.splitlines():
@@ -61,7 +62,7 @@ def test_json_lines_of_nothing_traced_name_none() -> None:
 def test_text_lines_do_without_the_names_of_traces(
     spans: InMemorySpanExporter,
 ) -> None:
-    with traces.step("send", [("shop", "a")]):
+    with traces.step("send", [(uuid4(), uuid4())]):
         text = lines("text", **traces.log_ids())
     assert "INFO    sold  account_id=a1\n" in text
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import uuid4
+from itertools import count
+from uuid import UUID, uuid1, uuid4
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -18,6 +20,8 @@ from services.kit.traces import Tracer
 
 pytestmark = pytest.mark.unit
 
+SHOP, A, B = (str(UUID(int=number)) for number in range(3))
+
 
 def ids_of(span: ReadableSpan) -> dict[str, str]:
     return {
@@ -29,11 +33,11 @@ def ids_of(span: ReadableSpan) -> dict[str, str]:
 def test_steps_of_one_traveller_are_one_tree_wherever_they_are_taken(
     spans: InMemorySpanExporter,
 ) -> None:
-    with traces.step("send", [("shop", "a")]):
+    with traces.step("send", [(SHOP, A)]):
         pass
     another = InMemorySpanExporter()
     traces.use(Tracer("another", SimpleSpanProcessor(another), 1.0))
-    with traces.step("screen", [("shop", "a")], parent="send"):
+    with traces.step("screen", [(SHOP, A)], parent="send"):
         pass
 
     [send], [screen] = spans.get_finished_spans(), another.get_finished_spans()
@@ -54,7 +58,7 @@ def test_a_step_between_processes_has_the_times_it_is_given(
     spans: InMemorySpanExporter,
 ) -> None:
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-    traces.record("delivered", ("shop", "a"), start, end, parent="send")
+    traces.record("delivered", (SHOP, A), start, end, parent="send")
 
     [span] = spans.get_finished_spans()
     assert (span.start_time, span.end_time) == (
@@ -64,15 +68,27 @@ def test_a_step_between_processes_has_the_times_it_is_given(
 
 
 def test_travellers_have_traces_of_their_own_each_once(spans: InMemorySpanExporter) -> None:
-    with traces.step("send", [("shop", "a"), ("shop", "b"), ("shop", "a")]):
+    with traces.step("send", [(SHOP, A), (SHOP, B), (SHOP, A)]):
         pass
 
     first, second = spans.get_finished_spans()
     assert first.context.trace_id != second.context.trace_id
 
 
-def test_a_share_is_sampled_and_all_agree_on_it() -> None:
-    travellers = [("shop", uuid4()) for _ in range(4_000)]
+def test_an_id_and_its_text_are_the_same_traveller(spans: InMemorySpanExporter) -> None:
+    owner, own_id = uuid4(), uuid4()
+    with traces.step("send", [(owner, own_id), (str(owner), str(own_id))]):
+        pass
+
+    [span] = spans.get_finished_spans()
+    assert span.attributes == {"hudhud.id": f"{owner}/{own_id}"}
+
+
+# Random, in order of time, and plainly counted.
+@pytest.mark.parametrize("new", [uuid4, uuid1, count(1 << 90).__next__])
+def test_a_share_is_sampled_and_all_agree_on_it(new: Callable[[], UUID | int]) -> None:
+    ids = (new() for _ in range(4_000))
+    travellers = [(SHOP, one if isinstance(one, UUID) else UUID(int=one)) for one in ids]
     exporters = [InMemorySpanExporter(), InMemorySpanExporter()]
     for exporter in exporters:
         traces.use(Tracer("probe", SimpleSpanProcessor(exporter), 0.25))
@@ -89,11 +105,11 @@ def test_a_share_is_sampled_and_all_agree_on_it() -> None:
 
 
 def test_headers_name_the_step(spans: InMemorySpanExporter) -> None:
-    with traces.step("delivered", [("shop", "a")]):
+    with traces.step("delivered", [(SHOP, A)]):
         pass
 
     [span] = spans.get_finished_spans()
-    headers = traces.headers(("shop", "a"), "delivered")
+    headers = traces.headers((SHOP, A), "delivered")
     ids = ids_of(span)
     assert headers == {"traceparent": f"00-{ids['trace_id']}-{ids['span_id']}-01"}
     assert traces.log_ids_in(headers) == ids
@@ -108,9 +124,9 @@ def test_a_step_is_known_inside_it_and_the_one_around_it_after_it(
     spans: InMemorySpanExporter,
 ) -> None:
     assert traces.log_ids() == {}
-    with traces.step("send", [("shop", "a")]):
+    with traces.step("send", [(SHOP, A)]):
         around = traces.log_ids()
-        with traces.step("screen", [("shop", "a")], parent="send"):
+        with traces.step("screen", [(SHOP, A)], parent="send"):
             inside = traces.log_ids()
         assert traces.log_ids() == around
     assert traces.log_ids() == {}
@@ -123,12 +139,12 @@ async def test_a_step_that_fails_is_known_by_its_error_where_that_is_told(
     spans: InMemorySpanExporter,
 ) -> None:
     async def handle(items: list[str]) -> list[str]:
-        with traces.step("judge", (("shop", item) for item in items)):
+        with traces.step("judge", ((SHOP, item) for item in items)):
             raise RuntimeError("nobody foresaw this")
 
     coalescer: Coalescer[str, str] = Coalescer(handle)
     with pytest.raises(RuntimeError) as failed:
-        await asyncio.wait_for(coalescer.submit("a"), 10)
+        await asyncio.wait_for(coalescer.submit(A), 10)
 
     [span] = spans.get_finished_spans()
     assert traces.log_ids(failed.value) == ids_of(span)
@@ -139,10 +155,10 @@ async def test_a_step_that_fails_is_known_by_its_error_where_that_is_told(
 
 def test_off_nothing_is_recorded_and_nothing_is_read() -> None:
     traces.use(None)
-    travellers = iter([("shop", "a")])
+    travellers = iter([(SHOP, A)])
 
     with traces.step("send", travellers):
         assert traces.log_ids() == {}
-    assert list(travellers) == [("shop", "a")]
-    assert traces.headers(("shop", "a"), "send") is None
+    assert list(travellers) == [(SHOP, A)]
+    assert traces.headers((SHOP, A), "send") is None
     assert traces.log_ids(RuntimeError()) == {}

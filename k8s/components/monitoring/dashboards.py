@@ -89,6 +89,16 @@ DASHBOARDS = {
                 {"{{service}}": "max by (service) (hudhud_outbox_oldest_seconds)"},
             ),
             Panel(
+                "Events that wait for their consumer",
+                "short",
+                {"{{consumer}}": "max by (consumer) (hudhud_consumer_waiting_events)"},
+            ),
+            Panel(
+                "Events given up, since the consumer started",
+                "short",
+                {"{{consumer}}": "sum by (consumer) (hudhud_consumer_parked_events_total)"},
+            ),
+            Panel(
                 "Calls that fail, by reason",
                 "reqps",
                 {"{{method}} {{reason}}": _rate(f"{_CALLS}_count", "method, reason", 'code!="OK"')},

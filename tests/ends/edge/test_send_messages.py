@@ -147,7 +147,7 @@ async def test_a_fault_is_told_under_the_message_and_the_trace_it_happened_to(
     spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By either call, though the error is one that its whole batch has met."""
-    with pytest.raises(RuntimeError) as failed, traces.step("send", [("other", "first")]):
+    with pytest.raises(RuntimeError) as failed, traces.step("send", [(uuid4(), uuid4())]):
         raise RuntimeError("nobody foresaw this")
 
     async def send(messages: Sequence[Outgoing]) -> list[Outcome | Exception]:
