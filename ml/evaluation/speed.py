@@ -61,7 +61,7 @@ def measure(texts: Sequence[str], labels: Sequence[str], models: Any) -> list[Wa
 
 
 def fitted(place: "Place") -> "Models":
-    """A release as scikit-learn has it; judging itself takes its numbers alone. Raises ModelRefused."""
+    """A release as scikit-learn has it; to judge takes its numbers alone. Raises ModelRefused."""
     import joblib
 
     from ml.keys import read_public_key

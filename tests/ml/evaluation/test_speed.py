@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ml.evaluation.gate import corpus
+from ml.corpus.expand import Shares, expand
 from ml.evaluation.speed import SAME, fitted, measure, table
 from ml.places import RELEASED
 
 
 def test_every_way_is_measured_and_ours_gives_the_same() -> None:
     models = fitted(RELEASED)
-    messages = corpus()[:20]
+    messages = expand(1, Shares(from_pattern=1), only=("sw",))[:20]
     ways = measure([one.text for one in messages], [one.label for one in messages], models)
 
     ours = [way for way in ways if "numpy" in way.name or "scipy" in way.name]
