@@ -111,7 +111,10 @@ def train(
     if if_stale and not stale(out, key.public_key(), training_digest(recipe, digests)):
         errors.print(f"The model in {out} is up to date.")
         return
-    rows, bad = rows_of(data)
+    given, bad = rows_of(data)
+    rows = [row for row in given if row.label]
+    if silent := len(given) - len(rows):
+        errors.print(f"Left out of training: {silent:,}, without a label.", style="yellow")
     rows += learned_from(Store(store))
     with steps_told() as progress:
         training = run(recipe, rows, digests, progress, Checkpoints(work))

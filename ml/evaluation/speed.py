@@ -12,20 +12,37 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import process_time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import joblib
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from threadpoolctl import threadpool_limits
 
-if TYPE_CHECKING:  # before anything is timed, nothing is loaded
-    from ml.models import Models
-    from ml.places import Place
+from ml.command import output
+from ml.embeddings import embed
+from ml.evaluate import BATCH
+from ml.evaluation.gate import corpus
+from ml.fitting import scores_of
+from ml.judge import softmax
+from ml.judgement import LABELS
+from ml.keys import read_public_key
+from ml.models import Models
+from ml.normalise import Views, views
+from ml.places import RELEASED, Place
+from ml.release import MODEL_FILE, load_verified
+from ml.second import SecondLook, columns
 
 Run = Callable[[slice], Any]  # does its part for these of the messages
 
-BATCH = 256
 SAME = 1e-6
 _ALONE = 100
 _ROUNDS = 3
@@ -50,33 +67,22 @@ class _Part:
     ways: dict[str, Run]
 
 
-def measure(texts: Sequence[str], labels: Sequence[str], models: Any) -> list[Way]:
+def measure(texts: Sequence[str], labels: Sequence[str], models: Models) -> list[Way]:
     """What each way costs on these messages; `labels` are for a pipeline that is fitted here."""
-    from ml.normalise import views
-
     seen = [views(text) for text in texts]
     parts = (_ngrams(seen, models), _first(seen, models), _second(seen, models),
              _vocabulary(seen, labels))  # fmt: skip
     return [way for part in parts for way in _measured(part, len(seen))]
 
 
-def fitted(place: "Place") -> "Models":
+def fitted(place: Place) -> Models:
     """A release as scikit-learn has it; to judge takes its numbers alone. Raises ModelRefused."""
-    import joblib
-
-    from ml.keys import read_public_key
-    from ml.models import Models
-    from ml.release import MODEL_FILE, load_verified
-
     load_verified(place.model, read_public_key(place.public_key))
     return Models(**joblib.load(place.model / MODEL_FILE))
 
 
-def _ngrams(seen: Sequence[Any], models: Any) -> _Part:
+def _ngrams(seen: Sequence[Views], models: Models) -> _Part:
     """Texts to buckets. Another hash means other buckets: weights of one are none of the other."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.pipeline import FeatureUnion
-
     features, texts = models.labels[0], [message.normalised for message in seen]
     same = {"n_features": 1 << features.bucket_bits, "alternate_sign": False, "lowercase": False}
     letters = features.letters_shortest, features.letters_longest
@@ -90,10 +96,8 @@ def _ngrams(seen: Sequence[Any], models: Any) -> _Part:
     })  # fmt: skip
 
 
-def _first(seen: Sequence[Any], models: Any) -> _Part:
+def _first(seen: Sequence[Views], models: Models) -> _Part:
     """Buckets to probabilities. ONNX Runtime reads no sparse rows: all 2¹⁸ columns are laid out."""
-    from ml.judge import softmax
-
     features, model = models.labels[0], models.labels[-1]
     rows = features.of_views(seen)
     weights, bias = np.ascontiguousarray(model.coef_.T, np.float32), np.float32(model.intercept_)
@@ -105,31 +109,22 @@ def _first(seen: Sequence[Any], models: Any) -> _Part:
     })  # fmt: skip
 
 
-def _second(seen: Sequence[Any], models: Any) -> _Part:
+def _second(seen: Sequence[Views], models: Models) -> _Part:
     """Embeddings and facts to probabilities."""
-    from ml.embeddings import embed
-    from ml.fitting import scores_of
-    from ml.judge import softmax
-    from ml.judgement import LABELS
-    from ml.second import SecondLook, columns
-
     scores = scores_of(models.labels[-1], models.labels[0].of_views(seen))
     rows = columns(scores, *embed(seen), seen)
-    look, onnx = SecondLook(models.second), _onnx(models.second, rows.shape[1])
-    order = [list(models.second.classes_).index(label) for label in LABELS]
+    second: Any = models.second
+    look, onnx = SecondLook(second), _onnx(second, rows.shape[1])
+    order = [list(second.classes_).index(label) for label in LABELS]
     return _Part("second look, embedded", "scikit-learn", {
         "numpy": lambda at: softmax(look.scores(rows[at])),
-        "scikit-learn": lambda at: models.second.predict_proba(rows[at])[:, order],
+        "scikit-learn": lambda at: second.predict_proba(rows[at])[:, order],
         "ONNX Runtime": lambda at: onnx(rows[at])[:, order],
     })  # fmt: skip
 
 
-def _vocabulary(seen: Sequence[Any], labels: Sequence[str]) -> _Part:
+def _vocabulary(seen: Sequence[Views], labels: Sequence[str]) -> _Part:
     """Texts to probabilities, by runs of letters in a vocabulary: hashes have no form in ONNX."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
     texts = [message.normalised for message in seen]
     counted = CountVectorizer(analyzer="char", ngram_range=(2, 3), lowercase=False,
                               max_features=_RUNS_OF_LETTERS)  # fmt: skip
@@ -146,10 +141,6 @@ def _vocabulary(seen: Sequence[Any], labels: Sequence[str]) -> _Part:
 
 def _onnx(model: Any, columns: int | None) -> Callable[[Any], NDArray[np.float32]]:
     """A fitted model in ONNX Runtime: rows of so many columns, or texts, to probabilities."""
-    import onnxruntime
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-
     kind = FloatTensorType([None, columns]) if columns else StringTensorType([None, 1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it doubts that letters are cut alike, and is right
@@ -202,12 +193,6 @@ def table(ways: Sequence[Way]) -> Table:
 
 def main() -> None:
     """Measures the released model's parts on messages of the corpus, and shows the table."""
-    from threadpoolctl import threadpool_limits
-
-    from ml.command import output
-    from ml.evaluation.gate import corpus
-    from ml.places import RELEASED
-
     models = fitted(RELEASED)
     messages = corpus()[: 4 * BATCH]
     with threadpool_limits(1):
