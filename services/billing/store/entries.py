@@ -17,24 +17,24 @@ from services.billing.domain.statements import MovementKey
 from services.billing.domain.top_ups import TopUp
 from services.kit.database import Connection
 
-_LIST: Final = """
+_ENTRIES: Final = """
 SELECT
     entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
     create_time, from_account::text, to_account::text, channel::text, market, units,
     free_rule::text, corrects_entry_id
 FROM entries
+"""
+
+_LIST: Final = f"""
+{_ENTRIES}
 WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2)
 ORDER BY entry_id DESC
 LIMIT $3
 """
 
 # A statement of its own, so that it is planned by the index of references.
-_LIST_ABOUT: Final = """
-SELECT
-    entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
-    create_time, from_account::text, to_account::text, channel::text, market, units,
-    free_rule::text, corrects_entry_id
-FROM entries
+_LIST_ABOUT: Final = f"""
+{_ENTRIES}
 WHERE business_id = $1 AND ($2::bigint IS NULL OR entry_id < $2) AND reference_id = $4
 ORDER BY entry_id DESC
 LIMIT $3
@@ -42,12 +42,8 @@ LIMIT $3
 
 
 # One plan for all lines of all statements: the entries of the period, in the order of their index.
-_LIST_OF_PERIOD: Final = """
-SELECT
-    entry_id, business_id, type::text, amount_micros, currency_code, reference_id, category::text,
-    create_time, from_account::text, to_account::text, channel::text, market, units,
-    free_rule::text, corrects_entry_id
-FROM entries
+_LIST_OF_PERIOD: Final = f"""
+{_ENTRIES}
 WHERE business_id = $1 AND create_time >= $2
     AND (create_time, entry_id) < ($3::timestamptz, $4::bigint)
     AND ($5::uuid IS NULL OR reference_id = $5)

@@ -24,26 +24,27 @@ SAMPLE: Final = "SELECT n_live_tup FROM pg_stat_user_tables WHERE relname = 'ope
 _EXPIRY_LOCK = 0x657870697279
 
 
+# Of the messages asked for: what `_reservation` reads.
+_RESERVATIONS: Final = """
+SELECT
+    entries.business_id, entries.reference_id, entries.category::text,
+    entries.destination_country, entries.window_open, entries.expire_time,
+    entries.currency_code, entries.amount_micros, entries.rate_id,
+    entries.from_account::text, entries.channel::text, entries.market, entries.units,
+    entries.usage_day, entries.free_rule::text
+FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
+JOIN entries
+    ON entries.business_id = asked.business_id
+    AND entries.reference_id = asked.message_id
+    AND entries.type = 'reservation'
+"""
+
+
 async def find_reservations(
     connection: Connection, keys: Collection[MessageKey]
 ) -> dict[MessageKey, Reservation]:
     """What was ever reserved for any of these messages, resolved or not."""
-    rows = await connection.fetch(
-        """
-        SELECT
-            entries.business_id, entries.reference_id, entries.category::text,
-            entries.destination_country, entries.window_open, entries.expire_time,
-            entries.currency_code, entries.amount_micros, entries.rate_id,
-            entries.from_account::text, entries.channel::text, entries.market, entries.units,
-            entries.usage_day, entries.free_rule::text
-        FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
-        JOIN entries
-            ON entries.business_id = asked.business_id
-            AND entries.reference_id = asked.message_id
-            AND entries.type = 'reservation'
-        """,
-        *_columns(keys),
-    )
+    rows = await connection.fetch(_RESERVATIONS, *_columns(keys))
     return {MessageKey(row[0], row[1]): _reservation(row) for row in rows}
 
 
@@ -143,18 +144,8 @@ async def resolve_reservations(
 async def find_late(connection: Connection, keys: Collection[MessageKey]) -> list[Reservation]:
     """The reservations of these messages that expired and have not been charged since."""
     rows = await connection.fetch(
-        """
-        SELECT
-            entries.business_id, entries.reference_id, entries.category::text,
-            entries.destination_country, entries.window_open, entries.expire_time,
-            entries.currency_code, entries.amount_micros, entries.rate_id,
-            entries.from_account::text, entries.channel::text, entries.market, entries.units,
-            entries.usage_day, entries.free_rule::text
-        FROM unnest($1::uuid[], $2::uuid[]) AS asked (business_id, message_id)
-        JOIN entries
-            ON entries.business_id = asked.business_id
-            AND entries.reference_id = asked.message_id
-            AND entries.type = 'reservation'
+        f"""
+        {_RESERVATIONS}
         WHERE EXISTS (
                 SELECT FROM entries AS expiry
                 WHERE expiry.business_id = asked.business_id
@@ -168,7 +159,7 @@ async def find_late(connection: Connection, keys: Collection[MessageKey]) -> lis
                     AND late.type = 'late_capture'
             )
         ORDER BY entries.business_id, entries.entry_id
-        """,
+        """,  # noqa: S608 - only constants
         *_columns(keys),
     )
     return [_reservation(row) for row in rows]
