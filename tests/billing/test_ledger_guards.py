@@ -226,6 +226,20 @@ async def test_each_fault_has_its_own_reason(
         await connection.execute(BAD_ENTRIES[attack].format(**words))
 
 
+async def test_what_was_released_is_not_captured_any_more(
+    business: Business, words: dict[str, object]
+) -> None:
+    await business.receipt("refused", str(words["open"]))
+    connection = await business.house.guest()
+    with pytest.raises(asyncpg.UniqueViolationError, match="entries_once"):
+        await connection.execute(
+            (
+                NEW_ENTRY + "'capture', 'reserved', 'revenue_utility', {unit}, '{currency}',"
+                " '{open}', 'utility', now())"
+            ).format(**words)
+        )
+
+
 @pytest.mark.parametrize("attack", TAMPERING)
 async def test_the_service_cannot_remove_what_holds_it(house: House, attack: str) -> None:
     connection = await house.guest()

@@ -229,6 +229,26 @@ async def test_replicas_that_settle_and_expire_at_once_resolve_each_message_once
     assert late == expired
 
 
+async def test_each_receipt_that_cannot_be_booked_has_its_own_reason(fresh_house: House) -> None:
+    one, other = await open_business(fresh_house), await open_business(fresh_house)
+    released, captured = one.item(), one.item()
+    await one.reserve(released, captured)
+    await one.receipt("refused", released.message_id)
+    await one.receipt("delivered", captured.message_id)
+    before = await one.ledger(), await other.ledger()
+    await one.receipt("delivered", released.message_id)
+    await one.receipt("refused", captured.message_id)
+    await other.receipt("delivered", captured.message_id)
+    assert (await one.ledger(), await other.ledger()) == before
+    [fault] = await check_ledger(fresh_house)
+    for message, business, reason in (
+        (released, one, "delivered, but released before"),
+        (captured, one, "refused or given up, but captured before"),
+        (captured, other, "delivered, but never reserved"),
+    ):
+        assert f"{message.message_id} of {business.business_id}: {reason}" in fault
+
+
 async def test_a_message_of_a_business_without_an_account_is_named(fresh_house: House) -> None:
     business = await open_business(fresh_house)
     stranger, message_id = str(new_id()), str(new_id())
