@@ -62,6 +62,11 @@ class _Watch:
     disagreements_left: int = DISAGREEMENTS_KEPT_MAX
     counted: bool = True  # since it was last written; at first, so that zero is written too
 
+    def drop(self, messages: int) -> None:
+        """So many are not judged twice."""
+        self.tally.dropped += messages
+        self.counted = True
+
 
 class Shadow:
     """The second opinion. `run` it beside the service."""
@@ -95,10 +100,12 @@ class Shadow:
         self._watch.share_percent = share_percent
 
     async def end(self) -> None:
-        """Judge no more; what was counted is written."""
+        """Judge no more; what was counted is written, and what waits counts as dropped."""
         if self._watch is not None:
             watch, self._watch = self._watch, None
-            self._waiting.clear()
+            if self._waiting:
+                watch.drop(len(self._waiting))
+                self._waiting.clear()
             await self._write(watch)
 
     def takes(self) -> bool:
@@ -118,8 +125,7 @@ class Shadow:
         room = 0 if busy else WAITING_MAX - len(self._waiting)
         self._waiting.extend(batch[:room])
         if len(batch) > room:
-            self._watch.tally.dropped += len(batch) - room
-            self._watch.counted = True
+            self._watch.drop(len(batch) - room)
         self._work.set()
 
     async def run(self) -> None:
@@ -142,7 +148,8 @@ class Shadow:
                 await self._judge(watch, batch)
             else:
                 self._work.clear()
-            if time.monotonic() - written >= FLUSH_SECONDS:
+            # It may have ended while these were judged; then nobody writes them later.
+            if watch is not self._watch or time.monotonic() - written >= FLUSH_SECONDS:
                 await self._write(watch)
                 written = time.monotonic()
 
@@ -154,7 +161,7 @@ class Shadow:
             with watch.judge.lend() as judge:
                 readings = await read_messages(judge, watch.bench, drafts, templates)
         except Refusal:  # The process died, and is being started again.
-            watch.tally.dropped += len(batch)
+            watch.drop(len(batch))
             return
         for seen, reading in zip(batch, readings, strict=True):
             self._compare(watch, seen, reading)

@@ -2,6 +2,9 @@
 
     python -m tests.policy.measure [MESSAGES] [ITEMS_PER_REQUEST] [REQUESTS_AT_ONCE]
 
+At the end the same messages with a model in shadow and without, by turns, so that what else the
+machine does meanwhile falls on both.
+
 Everything is real (TLS, PostgreSQL with fsync, the classifier's process); the load generator shares
 the machine. Direct messages all differ in their words, so that every one is read by the classifier;
 messages of templates differ in their parameters.
@@ -10,30 +13,31 @@ messages of templates differ in their parameters.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import psutil
 import uvloop
 from rich.console import Console
 
+from hudhud.policy.v1 import model_service_pb2 as model_pb
 from hudhud.policy.v1 import policy_service_pb2 as pb
-from services.kit.config import Address
 from services.local.certificates import Authority
 from services.local.databases import Databases
 from services.local.leash import Leash
 from services.local.postgres import Postgres
 from tests.fixtures.state import temporary_state
-from tests.policy.house import House, Replica
+from tests.fixtures.waiting import eventually
+from tests.policy.house import House
+from tests.policy.operators import replicas, upload
 from tests.policy.parties import REPLY, Business, Person
+from tests.policy.processes import Process, process
+from tests.policy.releases import Press
 
 console = Console(highlight=False, width=200)
 
@@ -43,14 +47,6 @@ THINGS = ("a lamp", "two chairs", "the blue coat", "a kettle", "your glasses", "
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday")
 ARABIC = "مرحبًا {}، وصلت شحنتك من {} وفيها {} ويمكنك استلامها يوم {} بعد {}."
 ENGLISH = "Hello {}, your parcel from {} with {} has arrived and can be fetched on {} after {}."
-
-
-class Served:
-    """A policy process, seen as a server."""
-
-    def __init__(self, internal: str, public: str) -> None:
-        self.internal_address = Address("127.0.0.1", int(internal.rpartition(":")[2]))
-        self.public_address = Address("127.0.0.1", int(public.rpartition(":")[2]))
 
 
 def main(messages: int = 12_800, items: int = 128, at_once: int = 4) -> None:
@@ -69,45 +65,15 @@ def main(messages: int = 12_800, items: int = 128, at_once: int = 4) -> None:
 
 async def measure(house: House, messages: int, items: int, at_once: int) -> None:
     """Print a line for each kind of messages."""
-    async with house.identity():
-        process, served = start(house)
-        try:
-            async with AsyncExitStack() as stack:
-                service: Any = type("Service", (), {"servicers": [(None, None)]})
-                replica = Replica(house, served, service, stack)  # type: ignore[arg-type]
-                await measure_all(replica, psutil.Process(process.pid), messages, items, at_once)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def start(house: House) -> tuple[subprocess.Popen[str], Served]:
-    """A policy process that serves."""
-    settings = house.settings()
-    environment = {
-        "HUDHUD_" + name.upper(): str(getattr(value, "path", value))
-        for name, value in settings
-        if value is not None and name not in ("internal_listen", "public_listen", "share_port")
-    } | {"HUDHUD_INTERNAL_LISTEN": "127.0.0.1:0", "HUDHUD_PUBLIC_LISTEN": "127.0.0.1:0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.policy"],
-        env={**os.environ, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if " serving" in line:
-            said = dict(word.split("=", 1) for word in line.split() if "=" in word)
-            break
-    else:
-        raise SystemExit("policy does not serve")
-    return process, Served(said["internal"], said["public"])
+    press = Press(house.folder)
+    async with house.identity(), process(house, **press.settings) as replica:
+        await measure_all(replica, press, messages, items, at_once)
 
 
 async def measure_all(
-    replica: Replica, process: psutil.Process, messages: int, items: int, at_once: int
+    replica: Process, press: Press, messages: int, items: int, at_once: int
 ) -> None:
+    served = psutil.Process(replica.process_id)
     business = Business(replica)
     people = [Person(replica) for _ in range(500)]
     template = await business.submit(
@@ -151,21 +117,23 @@ async def measure_all(
         "replies": reply,
     }
     await screen_all(business, [direct() for _ in range(1280)], items, at_once)
-    for name, maker in makers.items():
+
+    async def run(name: str, maker: Callable[[], pb.ScreenItem]) -> None:
         batch = [maker() for _ in range(messages)]
-        before, began = spent(process), time.perf_counter()
+        before, began = spent(served), time.perf_counter()
         outcomes = await screen_all(business, batch, items, at_once)
         seconds = time.perf_counter() - began
         costs = ", ".join(
             f"{part} {(used - before[part]) / messages * 1e6:.0f}"
-            for part, used in spent(process).items()
+            for part, used in spent(served).items()
         )
         console.print(
             f"{name:24} {messages / seconds:7.0f} items/s; µs of CPU an item: {costs}; {outcomes}"
         )
-    sizes = {
-        name: f"{each.memory_info().rss / 1e6:.0f} MB" for name, each in parts(process).items()
-    }
+
+    for name, maker in makers.items():
+        await run(name, maker)
+    sizes = {name: f"{each.memory_info().rss / 1e6:.0f} MB" for name, each in parts(served).items()}
     console.print("resident:", ", ".join(f"{name} {size}" for name, size in sizes.items()))
     edge = await replica.service()
     took = []
@@ -175,6 +143,25 @@ async def measure_all(
         await edge.ScreenMessages(request)
         took.append(time.perf_counter() - began)
     console.print(f"one at a time, direct: p50 {sorted(took)[150] * 1e3:.1f} ms")
+    release = press.release()
+    await upload(replica, release)
+    models = await replica.models()
+
+    async def watched() -> bool:
+        return {each.shadow_version for each in (await replicas(replica)).replicas} == {shadow}
+
+    for shadow in ("", release.version) * 3:
+        if shadow:
+            await models.ShadowModel(model_pb.ShadowModelRequest(version=shadow))
+        else:
+            await models.EndShadow(model_pb.EndShadowRequest())
+        await eventually(watched, 120)
+        await run("direct, in shadow too" if shadow else "direct, no shadow", direct)
+        if shadow:
+            report = await models.GetShadowReport(model_pb.GetShadowReportRequest(version=shadow))
+            console.print(
+                f"judged twice {report.report.judged_count}, dropped {report.report.dropped_count}"
+            )
 
 
 async def screen_all(
@@ -196,9 +183,12 @@ async def screen_all(
 
 
 def parts(process: psutil.Process) -> dict[str, psutil.Process]:
-    """Policy's own process, and the classifier's."""
-    [child] = process.children()
-    return {"policy": process, "classifier": child}
+    """Policy's own process, the live classifier's, and that of the one in shadow."""
+    children = sorted(process.children(), key=psutil.Process.create_time)
+    return {
+        "policy": process,
+        **dict(zip(("classifier", "shadow"), children, strict=False)),
+    }
 
 
 def spent(process: psutil.Process) -> dict[str, float]:
