@@ -18,15 +18,18 @@ FILE = FOLDER / "base" / "call-graph.yaml"
 ACCESS_FILE = FOLDER.parent / "services" / "access.toml"
 
 INTERNAL_PORT = 7440
+PUBLIC_PORT = 8440
 POSTGRES_PORT = 5432
 NATS_PORT = 4222
 DATABASE_USERS = ("identity", "policy", "billing", "billing-audit", "messaging", "edge")
 # Identity tells nobody anything, so it needs no NATS.
 EVENT_USERS = ("policy", "billing", "messaging", "edge")
+# A job that comes as an operator, by the public doors.
+OPERATORS_CALLS = (("retraining", "identity"), ("retraining", "policy"))
 
 
 class Arrow(NamedTuple):
-    """Pods that may open connections to other pods, by their label app.kubernetes.io/name."""
+    """Pods that may open connections to other pods, by their names."""
 
     tail: str
     head: str
@@ -49,7 +52,8 @@ def arrows() -> list[Arrow]:
     """All of them, in order."""
     databases = {Arrow(name, "postgres", POSTGRES_PORT) for name in DATABASE_USERS}
     events = {Arrow(name, "nats", NATS_PORT) for name in EVENT_USERS}
-    return sorted(calls() | databases | events)
+    operators = {Arrow(tail, head, PUBLIC_PORT) for tail, head in OPERATORS_CALLS}
+    return sorted(calls() | databases | events | operators)
 
 
 DENY_ALL = """\
@@ -98,16 +102,23 @@ metadata:
 spec:
   podSelector:
     matchLabels:
-      app.kubernetes.io/name: {here}
+      {here}
   policyTypes: [{direction}]
   {rule}:
     - {side}:
         - podSelector:
             matchLabels:
-              app.kubernetes.io/name: {there}
+              {there}
       ports:
         - port: {port}
 """
+
+
+def label(name: str) -> str:
+    """By which pods are known. CloudNativePG calls its pods otherwise, and a database."""
+    if name == "postgres":
+        return "app.kubernetes.io/component: database"
+    return f"app.kubernetes.io/name: {name}"
 
 
 def draw() -> str:
@@ -116,11 +127,11 @@ def draw() -> str:
     for tail, head, port in arrows():
         parts += [
             ARROW.format(
-                tail=tail, head=head, port=port, end="out", here=tail, there=head,
+                tail=tail, head=head, port=port, end="out", here=label(tail), there=label(head),
                 direction="Egress", rule="egress", side="to",
             ),
             ARROW.format(
-                tail=tail, head=head, port=port, end="in", here=head, there=tail,
+                tail=tail, head=head, port=port, end="in", here=label(head), there=label(tail),
                 direction="Ingress", rule="ingress", side="from",
             ),
         ]  # fmt: skip

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,13 +45,11 @@ from ml.evaluate import BATCH
 from ml.evaluation.cli import UNSEEN, attack, compare, evaluate
 from ml.evaluation.release_cli import release, releases
 from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
+from ml.fleet.retrain import retrain
 from ml.judgement import Judgement
 from ml.keys import read_or_make_signing_key, read_public_key
 from ml.labelling.cli import label
-from ml.release import (
-    stale,
-    write_release,
-)
+from ml.release import stale
 from ml.sentences import told
 from ml.thresholds import Thresholds
 
@@ -73,6 +70,7 @@ for command in (
     releases,
     label,
     *FLEET_COMMANDS,
+    retrain,
 ):
     main.add_command(command)
 
@@ -101,9 +99,8 @@ def train(
     work: Path, if_stale: bool,
 ) -> None:  # fmt: skip
     """Train a model from the corpus and the store, sign it, and write it with its manifest."""
-    from ml.checkpoints import Checkpoints
+    from ml.make_release import make_release
     from ml.train import Recipe, training_digest
-    from ml.train import train as run
 
     key = read_or_make_signing_key(signing_key)
     recipe = Recipe(seed=seed, by_source=leave_out == "source")
@@ -117,15 +114,7 @@ def train(
         errors.print(f"Left out of training: {silent:,}, without a label.", style="yellow")
     rows += learned_from(Store(store))
     with steps_told() as progress:
-        training = run(recipe, rows, digests, progress, Checkpoints(work))
-    manifest = write_release(out, training.models, {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "languages": list(training.languages),
-        "thresholds": training.thresholds.as_data(),
-        "training": training.described,
-        "unseen": training.unseen.as_data(),
-        "card": show.card(training.described),
-    }, key)  # fmt: skip
+        manifest = make_release(recipe, rows, digests, work, out, key, progress)
     errors.print(show.metrics([share.as_data() for share in manifest.unseen.by_language], UNSEEN))
     errors.print(f"Model {manifest.version} is in {out}, signed with {signing_key}.")
     sys.exit(SOME_LINES_UNUSABLE if bad else 0)

@@ -17,17 +17,22 @@ def read_or_make_signing_key(path: Path) -> Ed25519PrivateKey:
     The public half lies beside it with the ending `.pub`. Raises KeyUnreadable.
     """
     if path.exists():
-        key = _read_private_key(path)
+        key = read_signing_key(path)
     else:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_once(path, _private_pem(Ed25519PrivateKey.generate()))
-        key = _read_private_key(path)
+        key = read_signing_key(path)
     public_path = path.with_suffix(".pub")
     if not public_path.exists():
-        public_path.write_bytes(key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ))  # fmt: skip
+        write_public_key(public_path, key)
     return key
+
+
+def write_public_key(path: Path, key: Ed25519PrivateKey) -> None:
+    """Writes the public half of a key, in PEM."""
+    path.write_bytes(key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ))  # fmt: skip
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
@@ -55,7 +60,8 @@ def _private_pem(key: Ed25519PrivateKey) -> bytes:
     )
 
 
-def _read_private_key(path: Path) -> Ed25519PrivateKey:
+def read_signing_key(path: Path) -> Ed25519PrivateKey:
+    """The private key in this file. Raises KeyUnreadable."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -108,6 +108,14 @@ def read_verified_manifest(folder: Path, public_key: Ed25519PublicKey) -> Manife
         raise ManifestMalformed(f"{path} is not a manifest: {error!r}") from error
 
 
+def read_manifest(content: bytes) -> Manifest:
+    """A manifest from somebody who has verified it, and whose word is good. Raises ModelRefused."""
+    try:
+        return _manifest(json.loads(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ManifestMalformed(f"this is not a manifest: {error!r}") from error
+
+
 def load_verified(folder: Path, public_key: Ed25519PublicKey) -> tuple[Manifest, Models]:
     """The manifest and the fitted pipelines of a release, verified. Raises ModelRefused."""
     manifest = read_verified_manifest(folder, public_key)

@@ -21,6 +21,7 @@ from typing import Any
 
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
+from ml.data.pseudonyms import pseudonymised
 from ml.data.records import BadLine
 from ml.data.rows import Row
 from ml.errors import StoreBusy, StoreDamaged
@@ -118,6 +119,17 @@ class Store:
         """Adds entries; when this returns they are on the disk. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         append_entries(self.labels, entries)
+
+    def take_in(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Adds what a service exported, pseudonymised, but for what is known already; what was new.
+
+        Raises OSError.
+        """
+        known = {entry.id for entry in self.entries()[0]}
+        fresh = {entry.id: replace(entry, text=pseudonymised(entry.text)) for entry in entries
+                 if entry.id not in known}  # fmt: skip
+        self.say(fresh.values())
+        return list(fresh.values())
 
     @contextmanager
     def changing(self) -> Iterator["Change"]:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from ml.command import REFUSED, errors, json_option, output
 from ml.fleet.command import fleet_command, tell
 from ml.fleet.labels import export_labels, send_labels
-from ml.places import MANIFEST_FILE
-from ml.release import MODEL_FILE
-
-PIECE_BYTES = 256 * 1024
-UPLOAD_SECONDS = 600.0
-SWITCH_SECONDS = 90.0
-WATCHING_SECONDS = 60.0
-_VERSION = re.compile("[0-9a-f]{12}")
+from ml.fleet.models import SWITCH_SECONDS, said, shadowed, stub_of, uploaded
 
 _note_option = click.option("--note", default="", help="What to record; else who you are.")
 _model_argument = click.argument("model", metavar="FOLDER|VERSION")
@@ -38,20 +26,17 @@ _model_argument = click.argument("model", metavar="FOLDER|VERSION")
 @fleet_command
 def shadow(channel: Any, model: str | None, share: int, end: bool, note: str) -> None:
     """Judge live traffic with a model beside the live one; a FOLDER is uploaded first."""
-    models = _models(channel)
+    models = stub_of(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     if end == bool(model):
         raise click.UsageError("Name a model, or --end.")
     if end:
-        was = models.EndShadow(pb.EndShadowRequest(note=_note(note)), timeout=20).version
+        was = models.EndShadow(pb.EndShadowRequest(note=said(note)), timeout=20).version
         output.print(f"{was} is in shadow no more." if was else "No model was in shadow.")
         return
-    version = _uploaded(models, model or "", note)
-    models.ShadowModel(
-        pb.ShadowModelRequest(version=version, share_percent=share, note=_note(note)), timeout=20
-    )
-    told = _until_watched(models, version)
+    version = uploaded(models, model or "", note)
+    told = shadowed(models, version, share, note)
     _print_replicas(told)
     if any(replica.shadow_version != version for replica in told.replicas):
         tell(f"Not every replica has {version} in shadow yet; `hudhud-ml fleet` shows it.")
@@ -68,7 +53,7 @@ def shadow(channel: Any, model: str | None, share: int, end: bool, note: str) ->
 @fleet_command
 def shadow_report(channel: Any, version: str | None, disagreements: int, as_json: bool) -> None:
     """Show what the model in shadow, or the one named, made of live traffic."""
-    models = _models(channel)
+    models = stub_of(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
     from ml.fleet import show
     from ml.fleet.data import as_data
@@ -104,13 +89,13 @@ def shadow_report(channel: Any, version: str | None, disagreements: int, as_json
 @fleet_command
 def promote(channel: Any, model: str, note: str, as_json: bool) -> None:
     """Make a model decide on every replica, or on none; a FOLDER is uploaded first."""
-    models = _models(channel)
+    models = stub_of(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
 
-    version = _uploaded(models, model, note)
+    version = uploaded(models, model, note)
     with errors.status(f"Every replica loads {version} …"):
         answer = models.PromoteModel(
-            pb.PromoteModelRequest(version=version, note=_note(note)), timeout=SWITCH_SECONDS
+            pb.PromoteModelRequest(version=version, note=said(note)), timeout=SWITCH_SECONDS
         )
     _show_switch(answer, version, as_json)
 
@@ -121,7 +106,7 @@ def promote(channel: Any, model: str, note: str, as_json: bool) -> None:
 @fleet_command
 def rollback(channel: Any, note: str, as_json: bool) -> None:
     """Have the model decide again that did before the live one."""
-    models = _models(channel)
+    models = stub_of(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     live = models.ListReplicas(pb.ListReplicasRequest(), timeout=20).live_version
@@ -130,7 +115,7 @@ def rollback(channel: Any, note: str, as_json: bool) -> None:
         sys.exit(REFUSED)
     with errors.status(f"Every replica leaves {live} …"):
         answer = models.RollbackModel(
-            pb.RollbackModelRequest(version=live, note=_note(note)), timeout=SWITCH_SECONDS
+            pb.RollbackModelRequest(version=live, note=said(note)), timeout=SWITCH_SECONDS
         )
     _show_switch(answer, answer.change.version, as_json)
 
@@ -141,7 +126,7 @@ def rollback(channel: Any, note: str, as_json: bool) -> None:
 @fleet_command
 def history(channel: Any, limit: int, as_json: bool) -> None:
     """List what was done to the models, by whom and when, newest first."""
-    models = _models(channel)
+    models = stub_of(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
     from ml.fleet import show
     from ml.fleet.data import as_data
@@ -158,7 +143,7 @@ def history(channel: Any, limit: int, as_json: bool) -> None:
 @fleet_command
 def fleet(channel: Any, as_json: bool) -> None:
     """Show the models that were uploaded, and which replica runs which."""
-    models = _models(channel)
+    models = stub_of(channel)
     from hudhud.policy.v1 import model_service_pb2 as pb
     from ml.fleet import show
     from ml.fleet.data import as_data
@@ -176,64 +161,6 @@ def fleet(channel: Any, as_json: bool) -> None:
 COMMANDS = (
     shadow, shadow_report, promote, rollback, history, fleet, export_labels, send_labels
 )  # fmt: skip
-
-
-def _models(channel: Any) -> Any:
-    from hudhud.policy.v1 import model_service_pb2_grpc
-
-    stub: Any = model_service_pb2_grpc.ModelServiceStub
-    return stub(channel)
-
-
-def _uploaded(models: Any, model: str, note: str) -> str:
-    """The version that is meant; a folder is uploaded, if it was not before."""
-    if _VERSION.fullmatch(model) and not Path(model).is_dir():
-        return model
-    folder = Path(model)
-    if not folder.is_dir():
-        raise click.UsageError(f"{model} is neither a folder nor a version (12 hexadecimal digits)")
-    manifest = (folder / MANIFEST_FILE).read_bytes()
-    columns = TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with (
-        (folder / MODEL_FILE).open("rb") as artifact,
-        Progress(*columns, console=errors, transient=True) as bar,
-    ):
-        task = bar.add_task("", total=(folder / MODEL_FILE).stat().st_size)
-        frames = _frames(manifest, artifact, _note(note), lambda sent: bar.advance(task, sent))
-        answer = models.UploadModel(frames, timeout=UPLOAD_SECONDS)
-    version: str = answer.model.version
-    errors.print(f"{version} {'was uploaded' if answer.created else 'is there already'}.")
-    return version
-
-
-def _frames(
-    manifest: bytes, artifact: BinaryIO, note: str, sent: Callable[[int], None]
-) -> Iterator[Any]:
-    from hudhud.policy.v1 import model_service_pb2 as pb
-
-    yield pb.UploadModelRequest(manifest=manifest, note=note)
-    while piece := artifact.read(PIECE_BYTES):
-        yield pb.UploadModelRequest(artifact=piece)
-        sent(len(piece))
-
-
-def _until_watched(models: Any, version: str) -> Any:
-    """What replicas run, once all judge with this model in shadow or say why they cannot."""
-    from hudhud.policy.v1 import model_service_pb2 as pb
-
-    deadline = time.monotonic() + WATCHING_SECONDS
-    with errors.status(f"Every replica loads {version} …"):
-        while True:
-            told = models.ListReplicas(pb.ListReplicasRequest(), timeout=20)
-            waiting = [
-                replica
-                for replica in told.replicas
-                if replica.shadow_version != version
-                and version not in [refusal.version for refusal in replica.refusals]
-            ]
-            if not waiting or time.monotonic() > deadline:
-                return told
-            time.sleep(0.3)
 
 
 def _show_switch(answer: Any, version: str, as_json: bool) -> None:
@@ -258,9 +185,3 @@ def _print_replicas(told: Any) -> None:
     from ml.fleet import show
 
     output.print(show.replicas(told.replicas, told.live_version))
-
-
-def _note(note: str) -> str:
-    from ml.fleet.client import signature_of_caller
-
-    return note or signature_of_caller()

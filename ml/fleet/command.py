@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,26 @@ from ml.command import REFUSED, any_path, errors
 from ml.errors import FileUnusable
 
 UNREACHABLE = 4
+Connect = Callable[[], AbstractContextManager[Any]]
 
 # Commands import what speaks to services when they are called: training should not wait for gRPC.
 
 
 def fleet_command(command: Callable[..., None]) -> Callable[..., None]:
     """A command that is given `channel`, to policy as an operator, in place of where to find it."""
+
+    @wraps(command)
+    def called(*, connect: Connect, **options: Any) -> None:
+        with connect() as channel:
+            command(channel=channel, **options)
+
+    return connecting_command(called)
+
+
+def connecting_command(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that is given `connect`, which opens such a channel each time: an operator's token
+    does not last for hours.
+    """
 
     @click.option("--identity", envvar="HUDHUD_IDENTITY_PUBLIC_ADDRESS", metavar="HOST:PORT",
                   help="Where identity answers; else as `hudhud run` left it.")  # fmt: skip
@@ -43,10 +58,11 @@ def fleet_command(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from ml.fleet.client import Doors, Refused, Unreachable, operator
 
+        def connect() -> AbstractContextManager[Any]:
+            return operator(Doors.find(identity, policy, authority, credential))
+
         try:
-            doors = Doors.find(identity, policy, authority, credential)
-            with operator(doors) as channel:
-                command(channel=channel, **options)
+            command(connect=connect, **options)
         except Refused as refusal:
             tell(f"{refusal.reason}: {refusal}")
             sys.exit(REFUSED)

@@ -34,18 +34,22 @@ def export_labels(channel: Any, out: Path | None) -> None:
 
     `hudhud-ml label --add FILE` takes it in; once more changes nothing.
     """
-    from hudhud.policy.v1 import label_service_pb2 as pb
-
-    answers = _labels(channel).ExportLabels(pb.ExportLabelsRequest(), timeout=EXPORT_SECONDS)
     count = 0
     if out is not None:
         out.touch(mode=0o600)  # What people handed over is for its reviewers alone.
     with click.open_file(str(out) if out else "-", "w", encoding="utf-8", atomic=bool(out)) as sink:
-        for answer in answers:
-            for said in answer.entries:
-                print(json.dumps(_entry(said).as_data(), ensure_ascii=False), file=sink)
-            count += len(answer.entries)
+        for entry in exported(channel):
+            print(json.dumps(entry.as_data(), ensure_ascii=False), file=sink)
+            count += 1
     errors.print(f"{count:,} entries.")
+
+
+def exported(channel: Any) -> Iterator[Entry]:
+    """All that people said about messages, as policy keeps it."""
+    from hudhud.policy.v1 import label_service_pb2 as pb
+
+    answers = _labels(channel).ExportLabels(pb.ExportLabelsRequest(), timeout=EXPORT_SECONDS)
+    return (_entry(said) for answer in answers for said in answer.entries)
 
 
 @click.command("send-labels")

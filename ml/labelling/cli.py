@@ -4,7 +4,6 @@ import getpass
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -26,7 +25,6 @@ from ml.command import (
 from ml.data.cli import store_option
 from ml.data.journal import read_entries
 from ml.data.labels import standing
-from ml.data.pseudonyms import pseudonymised
 from ml.data.rows import TEXT_LENGTH_MAX
 from ml.data.store import Store
 from ml.evaluate import BATCH
@@ -144,11 +142,8 @@ def _take_in(store: Store, file: Path) -> int:
     """Adds what a service exported; the exit code."""
     entries, bad = read_entries(file)
     bad_lines_told(file, bad)
-    known = {entry.id for entry in store.entries()[0]}
-    fresh = {entry.id: replace(entry, text=pseudonymised(entry.text)) for entry in entries
-             if entry.id not in known}  # fmt: skip
-    store.say(fresh.values())
-    kinds = Counter(entry.kind for entry in fresh.values())
+    fresh = store.take_in(entries)
+    kinds = Counter(entry.kind for entry in fresh)
     told = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(kinds.items()))
     output.print(
         f"{told or 'Nothing'} taken in; {len(entries) - len(fresh):,} were known already, "

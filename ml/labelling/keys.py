@@ -1,17 +1,24 @@
-"""Single key presses from a terminal."""
+"""Single key presses from a terminal.
+
+The library that reads them is loaded when they are waited for: the image has none, and its jobs call
+`hudhud-ml` too.
+"""
+
+from __future__ import annotations
 
 import select
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from prompt_toolkit.input import Input, create_input
-from prompt_toolkit.keys import Keys
+if TYPE_CHECKING:
+    from prompt_toolkit.input import Input
 
 QUIT = "q"
 # What the same keys give where the keyboard writes Arabic (layout 101).
 _ARABIC = dict(zip("حسفىنعض", "pstnkuq", strict=True))
-_QUITS = (Keys.ControlC, Keys.ControlD)
+_QUITS = ("c-c", "c-d")  # with Control
 
 
 class KeyPresses:
@@ -36,6 +43,8 @@ class KeyPresses:
 @contextmanager
 def key_presses() -> Iterator[KeyPresses]:
     """Keys as they are pressed; afterwards the terminal is as it was."""
+    from prompt_toolkit.input import create_input
+
     source = create_input()
     with source.raw_mode():
         yield KeyPresses(source)

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from services.cluster.errors import ClusterError
 from services.cluster.kubectl import NAMESPACE, kubectl, listed, program
-from services.cluster.progress import WORKLOADS, progress_of, troubles
+from services.cluster.progress import WORKLOADS, is_of_a_cron_job, progress_of, troubles
 from services.local.terminal import console
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "k8s"
@@ -104,7 +104,9 @@ def _wait(wait_seconds: int) -> None:
     ) as display:
         rows: dict[str, object] = {}
         while True:
-            workloads = [progress_of(workload) for workload in listed(WORKLOADS)]
+            workloads = [
+                progress_of(each) for each in listed(WORKLOADS) if not is_of_a_cron_job(each)
+            ]
             for each in workloads:
                 if each.name not in rows:
                     rows[each.name] = display.add_task(each.name, total=each.wanted)

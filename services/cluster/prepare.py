@@ -12,6 +12,7 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Final
 
+from ml.keys import read_or_make_signing_key
 from services.cluster.api import Api
 from services.cluster.errors import ClusterError
 from services.local.certificates import Authority
@@ -21,6 +22,9 @@ from services.local.secrets import Secrets
 
 AUTHORITY: Final = "authority"
 OPERATOR: Final = "operator"
+# The pair that signs what this installation trains itself: the retraining sees the one half, policy
+# the other.
+MODEL_SIGNING: Final = "model-signing"
 TLS_KIND: Final = "kubernetes.io/tls"
 # Each is a Secret of the file's name without its ending, with the file as its one key.
 SECRETS: Final = (
@@ -45,17 +49,21 @@ def prepare(api: Api, folder: Path) -> list[str]:
     is empty, and whoever made it removes it. Raises ClusterError.
     """
     return [
-        *_make_secrets(api, Secrets(folder / "secrets")),
+        *_make_secrets(api, Secrets(folder / "secrets"), folder / f"{MODEL_SIGNING}.key"),
         *_issue_certificates(api, folder / "certificates"),
     ]
 
 
-def _make_secrets(api: Api, secrets: Secrets) -> list[str]:
+def _make_secrets(api: Api, secrets: Secrets, model_key: Path) -> list[str]:
     """Offer a new one of each kind: the cluster takes it if it has none."""
     offers = {}
     for attribute in SECRETS:
         file: Path = getattr(secrets, attribute)
         offers[file.stem] = {file.name: file.read_bytes()}
+    read_or_make_signing_key(model_key)
+    offers[MODEL_SIGNING] = {
+        file.name: file.read_bytes() for file in (model_key, model_key.with_suffix(".pub"))
+    }
     offers[OPERATOR] = {"credential": f"op_{token_urlsafe(32)}".encode()}
     return [name for name, files in offers.items() if api.create_secret(name, files)]
 

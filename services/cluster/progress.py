@@ -43,6 +43,12 @@ def progress_of(workload: dict[str, Any]) -> Progress:
     return Progress(name, max(new_and_ready - left, 0), wanted)
 
 
+def is_of_a_cron_job(workload: dict[str, Any]) -> bool:
+    """Whether it comes and goes by the clock: how it fares says nothing of a roll-out."""
+    owners = workload["metadata"].get("ownerReferences", [])
+    return any(owner["kind"] == "CronJob" for owner in owners)
+
+
 def troubles(pods: Iterable[dict[str, Any]]) -> list[str]:
     """What holds pods up, a line for each pod that is not ready."""
     lines = []

@@ -1,28 +1,42 @@
 """Checks, while an image is made, that all is in it: `python -m services.cluster.self_check`.
 
-Every service can be imported, and the classifier loads its model and judges with it. So a file too
-much that was left out stops the image and not a cluster.
+Every service and job can be imported, every compiled library loaded; the classifier judges with its
+model, and a small one is trained. So a file too much that was left out stops the image and not a
+cluster.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
+from ml.corpus.expand import Shares
+from ml.train import Recipe, train
 from services.local.roster import ROSTER
 from services.policy.judge import PROGRAM
+
+JOBS = ("services.cluster.prepare", "services.cluster.demonstrate", "services.billing.audit",
+        "ml.cli", "ml.fleet.retrain")  # fmt: skip
+# Each step of a training, in seconds; what it learns is of no use.
+SMALL = Recipe(
+    shares=Shares(from_pattern=1, hard_pairs=0), languages=("ar", "sw"), bucket_bits=10,
+    language_bits=10, iterations_max=3, lessons_max=500, hidden=4, epochs=1,
+)  # fmt: skip
 
 
 def main() -> int:
     """Run the check; returns the exit code."""
-    for service in ROSTER:
-        importlib.import_module(f"{service.module}.app")
-    for job in ("services.cluster.prepare", "services.cluster.demonstrate", "ml.train"):
-        importlib.import_module(job)
+    for module in (*(f"{service.module}.app" for service in ROSTER), *JOBS):
+        importlib.import_module(module)
+    for library in Path(sysconfig.get_path("platlib")).rglob("*.so"):
+        ctypes.CDLL(str(library))
+    train(SMALL, [], {}, lambda *_: None)
     key = Path(os.environ["HUDHUD_MODEL_VERIFICATION_KEY_FILE"]).read_text()
     question = {"load": [os.environ["HUDHUD_MODEL_DIRECTORY"], key], "niceness": 0}
     answered = subprocess.run(

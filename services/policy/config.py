@@ -24,6 +24,9 @@ class PolicySettings(ServiceSettings):
     model_verification_key_file: SecretFile = Field(
         description="PEM of the Ed25519 public keys that may sign releases of the classifier"
     )
+    installation_model_key_file: SecretFile | None = Field(
+        None, description="PEM of more of them: of those that this installation signs with itself"
+    )
     model_timeout_seconds: float = Field(
         2.0, gt=0, description="a classifier that takes longer for a batch is started anew"
     )
@@ -32,6 +35,12 @@ class PolicySettings(ServiceSettings):
     )
     screenings_in_flight_max: int = Field(2, ge=1, description="batches that are screened at once")
     database_connections_max: int = Field(8, ge=3)
+
+    @property
+    def trusted_model_keys(self) -> bytes:
+        """PEM: whose releases of the classifier are loaded."""
+        own = self.installation_model_key_file
+        return self.model_verification_key_file.value + b"\n" + (own.value if own else b"")
 
     @field_validator("clearance_signing_key_file")
     @classmethod

@@ -14,6 +14,7 @@ from services.kit.errors import CommonReasons, Refusal, Violation
 from services.kit.wakeups import Wakeups
 from services.policy import model_wire as wire
 from services.policy.actions.end_shadow import end_shadow
+from services.policy.actions.get_model import get_model
 from services.policy.actions.get_shadow_report import get_shadow_report
 from services.policy.actions.list_model_changes import list_model_changes
 from services.policy.actions.list_models import list_models
@@ -62,6 +63,10 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         return pb.ListModelsResponse(
             models=[wire.model(*each) for each in models], next_page_token=next_page_token
         )
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        kept, state, manifest = await get_model(self._database, request.version)
+        return pb.GetModelResponse(model=wire.model(kept, state), manifest=manifest)
 
     async def ListModelChanges(
         self, request: pb.ListModelChangesRequest, context: Any

@@ -227,7 +227,7 @@ class Models:
     async def _open(self, folder: Path, niceness: int) -> Judge:
         judge = Judge(
             folder,
-            self._settings.model_verification_key_file.value,
+            self._settings.trusted_model_keys,
             self._clock,
             self._settings.model_timeout_seconds,
             niceness=niceness,

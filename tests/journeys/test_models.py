@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from hudhud.edge.v1.edge_service_pb2 import AppealMessageRequest, GetAppealReque
 from hudhud.policy.v1.appeal_pb2 import Appeal
 from hudhud.policy.v1.policy_service_pb2 import ReportMessageRequest
 from ml.cli import main
+from ml.corpus.expand import Shares
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
 from ml.places import TRAINED_HERE
+from ml.train import Recipe
 from services.local.parties import text_message
 from tests.fixtures.waiting import eventually
 from tests.journeys.parties import ADVERTISEMENT, Parties, receipt
@@ -112,6 +115,48 @@ async def test_a_model_is_tried_promoted_and_rolled_back(
     assert [replica["refusals"] for replica in fleet["replicas"]] == [[]]
 
 
+@pytest.fixture
+def small_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings that take seconds."""
+    small = partial(
+        Recipe, shares=Shares(from_pattern=1, hard_pairs=0), languages=("ar", "sw"),
+        bucket_bits=10, language_bits=10, iterations_max=3, second_look=False,
+    )  # fmt: skip
+    monkeypatch.setattr("ml.train.Recipe", small)
+
+
+@pytest.mark.usefixtures("small_trainings")
+async def test_a_retraining_ends_in_shadow_and_goes_further_only_through_the_gate(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def retrain(*options: str) -> tuple[str, dict[str, str]]:
+        """What it told, and the state of every model of such a training."""
+        told = await terminal(
+            "retrain", "--signing-key", str(SIGNING_KEY), "--store", str(tmp_path / "store"),
+            "--work", str(tmp_path / "work"), *options,
+        )  # fmt: skip
+        assert told[0] == 0, told
+        models = (await terminal.json("fleet"))["models"]
+        states = {each["version"]: each["state"] for each in models}
+        return told[1] + told[2], states
+
+    told, states = await retrain("--promote")
+    assert "The release gate refuses" in told
+    (tried,) = [version for version, state in states.items() if state == "shadow"]
+    assert f"{tried} is in shadow" in told
+    assert "[0/10] expanding the corpus" in told.splitlines()
+    assert "trained from just this" in (await retrain())[0]
+
+    monkeypatch.setattr("ml.fleet.retrain._refused", lambda *_: False)
+    told, states = await retrain("--seed", "2")
+    (tried_next,) = [version for version, state in states.items() if state == "shadow"]
+    assert (states[tried], tried_next != tried) == ("stored", True)
+    told, states = await retrain("--seed", "3", "--promote")
+    (live,) = [version for version, state in states.items() if state == "live"]
+    assert f"{live} is live" in told
+    assert (await terminal("rollback"))[0] == 0
+
+
 async def test_what_people_say_goes_to_reviewers_and_back(
     parties: Parties, terminal: Terminal, tmp_path: Path
 ) -> None:
@@ -194,6 +239,8 @@ async def test_an_appeal_is_heard(parties: Parties, terminal: Terminal, tmp_path
         (("send-labels", "nowhere.jsonl"), 2, "does not exist"),
         (("export-labels", "--out", "nowhere/said.jsonl"), 1, "nowhere"),
         (("fleet", "--policy", "127.0.0.1:1"), 4, "UNAVAILABLE"),
+        (("retrain", "--signing-key", "nowhere.key"), 1, "nowhere.key: no private key"),
+        (("retrain", "--signing-key", "README.md"), 1, "README.md: no private key"),
     ],
 )
 async def test_what_cannot_be_done_is_said(

@@ -1,4 +1,4 @@
-"""A stand-in for the API of a cluster: Secrets, pods and their logs of one namespace, over TLS.
+"""A stand-in for the API of a cluster: Secrets, Jobs, pods and logs of one namespace, over TLS.
 
 It notes what it is asked as the verbs and resources of RBAC, so that a Role can be held against it.
 """
@@ -6,7 +6,7 @@ It notes what it is asked as the verbs and resources of RBAC, so that a Role can
 import json
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +20,7 @@ from services.local.certificates import Authority
 NAMESPACE = "hudhud"
 TOKEN = "the service account's token"
 PATH = re.compile(
-    rf"/api/v1/namespaces/{NAMESPACE}/(?P<resource>secrets|pods)"
+    rf"/(?:api|apis/batch)/v1/namespaces/{NAMESPACE}/(?P<resource>secrets|pods|jobs|cronjobs)"
     r"(?:/(?P<name>[a-z0-9.-]+)(?P<log>/log)?)?"
 )
 
@@ -40,6 +40,11 @@ class FakeApi:
         self.secrets: dict[str, dict[str, Any]] = {}
         self.logs: dict[str, list[str]] = {}
         self.labels: dict[str, str] = {}
+        self.cron_jobs: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        # Pods by the names of their Jobs, and what happens when a log was read to its end.
+        self.pods_of_jobs: dict[str, list[dict[str, Any]]] = {}
+        self.after_log: Callable[[str], None] = lambda pod: None
         self.asked: list[Asked] = []
         self.refuse_with = 0
 
@@ -63,15 +68,38 @@ class FakeApi:
                 self.secrets[name] = body
             case "get", "secrets":
                 return (200, self.secrets[name]) if name in self.secrets else (404, {})
+            case "get", "cronjobs":
+                if name not in self.cron_jobs:
+                    return 404, {"message": f'cronjobs.batch "{name}" not found'}
+                return 200, self.cron_jobs[name]
+            case "create", "jobs":
+                made = body["metadata"]["generateName"] + "x7x2k"
+                body["metadata"]["name"] = made
+                self.jobs[made] = {**body, "status": {}}
+            case "list", "jobs":
+                (selector,) = parse_qs(parts.query)["labelSelector"]
+                key, _, wanted = selector.partition("=")
+                labelled = [
+                    job
+                    for job in self.jobs.values()
+                    if job["metadata"].get("labels", {}).get(key) == wanted
+                ]
+                return 200, {"items": labelled}
+            case "get", "jobs":
+                return (200, self.jobs[name]) if name in self.jobs else (404, {"message": "gone"})
             case "list", "pods":
                 (selector,) = parse_qs(parts.query)["labelSelector"]
-                wanted = selector.partition("=")[2]
+                key, _, wanted = selector.partition("=")
+                if key == "batch.kubernetes.io/job-name":
+                    return 200, {"items": self.pods_of_jobs.get(wanted, [])}
                 pods = [pod for pod, label in self.labels.items() if label == wanted]
                 return 200, {"items": [{"metadata": {"name": pod}} for pod in pods]}
             case "get", "pods/log":
                 if name not in self.logs:
                     return 404, {}
-                return 200, "\n".join(self.logs[name])
+                content = "\n".join(self.logs[name])
+                self.after_log(name)
+                return 200, content
         return 200, body
 
 
@@ -88,6 +116,8 @@ def serving(fake: FakeApi, authority: Authority, folder: Path) -> Iterator[Api]:
                 status, content = 401, {"message": "who are you?"}
             text = content if isinstance(content, str) else json.dumps(content)
             self.send_response(status)
+            # The library reads what this says it is.
+            self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(text.encode())
 

@@ -9,7 +9,7 @@ import pytest
 from tests.k8s.rendered import MANIFESTS, OVERLAYS, SERVICES, Manifest, of_kind
 from tests.k8s.test_settings import common_variables
 
-NAME = "app.kubernetes.io/name"
+NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 DESIGN = {
     ("edge", "identity"),
     ("edge", "policy"),
@@ -32,15 +32,24 @@ class Rule(NamedTuple):
     port: int
 
 
+def pods(selector: Manifest) -> str | None:
+    """The name of the pods that a policy selects; of the database, whoever runs it."""
+    labels = selector.get("matchLabels", {})
+    if labels.get(COMPONENT) == "database":
+        return "postgres"
+    name: str | None = labels.get(NAME)
+    return name
+
+
 def rules(folder: str) -> set[Rule]:
     """Every way between named pods that some policy opens."""
     found = set()
     for policy in of_kind(folder, "NetworkPolicy"):
-        here = policy["spec"]["podSelector"].get("matchLabels", {}).get(NAME)
+        here = pods(policy["spec"]["podSelector"])
         for direction, side in (("ingress", "from"), ("egress", "to")):
             for rule in policy["spec"].get(direction, []):
                 for peer in rule.get(side, []):
-                    there = peer.get("podSelector", {}).get("matchLabels", {}).get(NAME)
+                    there = pods(peer.get("podSelector", {}))
                     for port in rule["ports"]:
                         if here and there:
                             found.add(Rule(direction, here, there, port["port"]))
@@ -75,6 +84,14 @@ def test_who_needs_state_and_events_reaches_them(folder: str) -> None:
     assert reached == {
         *((name, "postgres", 5432) for name in (*SERVICES, "billing-audit")),
         *((service, "nats", 4222) for service in SERVICES if service != "identity"),
+    }
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_retraining_comes_by_the_public_doors(folder: str) -> None:
+    assert {way[1:] for way in ways(folder) if way[0] == "retraining"} == {
+        ("identity", 8440),
+        ("policy", 8440),
     }
 
 

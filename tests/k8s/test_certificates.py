@@ -1,6 +1,6 @@
 """cert-manager is asked for what the first start's job makes where there is no cert-manager."""
 
-from services.cluster.prepare import HOST_NAMES, OPERATOR, SECRETS
+from services.cluster.prepare import HOST_NAMES, MODEL_SIGNING, OPERATOR, SECRETS
 from services.local.secrets import Secrets
 from tests.k8s.rendered import of_kind
 
@@ -23,8 +23,14 @@ def test_the_same_holders_have_the_same_names() -> None:
 
 def test_the_same_secrets_come_from_the_store(secrets_of_one_machine: Secrets) -> None:
     asked = {
-        (each["spec"]["target"]["name"], each["spec"]["data"][0]["secretKey"])
+        (each["spec"]["target"]["name"], data["secretKey"])
         for each in of_kind(PRODUCTION, "ExternalSecret")
+        for data in each["spec"]["data"]
     }
     files = [getattr(secrets_of_one_machine, attribute) for attribute in SECRETS]
-    assert asked == {(OPERATOR, "credential"), *((file.stem, file.name) for file in files)}
+    assert asked == {
+        (OPERATOR, "credential"),
+        (MODEL_SIGNING, "model-signing.key"),
+        (MODEL_SIGNING, "model-signing.pub"),
+        *((file.stem, file.name) for file in files),
+    }

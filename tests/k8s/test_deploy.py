@@ -127,6 +127,16 @@ def test_up_applies_waits_and_demonstrates(
     assert order.index("delete") < order.index("apply") < order.index("logs")
 
 
+def test_what_comes_by_the_clock_holds_nobody_up(
+    cluster: Cluster, command: Callable[..., int]
+) -> None:
+    failed = job("retraining-29000000", failed=True)
+    failed["metadata"]["ownerReferences"] = [{"kind": "CronJob", "name": "retraining"}]
+    cluster.answer(WORKLOADS, [failed, deployment("edge", ready=1)])
+    cluster.answer("jobs", [failed, job("demonstration", succeeded=1)])
+    assert command("up", "local") == 0
+
+
 def test_another_image_takes_the_place_of_ours_alone(
     cluster: Cluster, command: Callable[..., int]
 ) -> None:

@@ -10,9 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from ml.keys import read_public_key, read_signing_key
 from services.cluster.api import Api
 from services.cluster.errors import ClusterError
-from services.cluster.prepare import HOST_NAMES, prepare
+from services.cluster.prepare import HOST_NAMES, MODEL_SIGNING, prepare
 from services.local.certificates import Authority
 from tests.k8s.fake_api import Asked, FakeApi
 from tests.k8s.rendered import of_kind
@@ -150,6 +151,24 @@ def test_the_role_is_as_wide_as_what_the_job_does(
 
 
 def test_nobody_else_has_rights() -> None:
-    assert {each["metadata"]["name"] for each in of_kind("overlays/local", "Role")} == {"prepare"}
-    assert not list(of_kind("overlays/production", "Role", "ClusterRole"))
-    assert not list(of_kind("overlays/local", "ClusterRole", "ClusterRoleBinding"))
+    assert names_of("overlays/local", "RoleBinding") == {"prepare"}
+    # Which operators bind to people (test_retrain_on_cluster.py).
+    assert names_of("overlays/local", "Role") == {"prepare", "retrainer"}
+    assert names_of("overlays/production", "Role") == {"retrainer"}
+    assert not names_of("overlays/production", "RoleBinding")
+    for folder in ("overlays/local", "overlays/production"):
+        assert not names_of(folder, "ClusterRole", "ClusterRoleBinding")
+
+
+def names_of(folder: str, *kinds: str) -> set[str]:
+    return {each["metadata"]["name"] for each in of_kind(folder, *kinds)}
+
+
+def test_what_signs_models_is_a_pair(api: Api, fake_api: FakeApi, tmp_path: Path) -> None:
+    run(api, tmp_path)
+    key = tmp_path / "model-signing.key"
+    key.write_bytes(file_of(fake_api, MODEL_SIGNING, "model-signing.key"))
+    public = tmp_path / "model-signing.pub"
+    public.write_bytes(file_of(fake_api, MODEL_SIGNING, "model-signing.pub"))
+    signature = read_signing_key(key).sign(b"a manifest")
+    read_public_key(public).verify(signature, b"a manifest")

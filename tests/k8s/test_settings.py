@@ -1,19 +1,25 @@
 """What the manifests tell each service is what it wants to be told, no more and no less."""
 
 import importlib
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.cluster.prepare import OPERATOR, SECRETS
+from services.cluster.prepare import MODEL_SIGNING, OPERATOR, SECRETS
 from services.kit.config import PREFIX, ServiceSettings, load
+from services.kit.database import Database
 from services.local.certificates import Authority
 from services.local.secrets import Secrets
 from tests.k8s.rendered import OVERLAYS, SERVICES, Manifest, of_kind, workloads
 
 # Where the manifests mount things, and the image has its model.
 TLS, SECRET_FILES, IMAGE = "/etc/hudhud/tls", "/etc/hudhud/secrets", "/hudhud/ml/released"
+CONNECTIONS = 8  # to PostgreSQL, of each replica
+# Billing's second role, jobs, and people who look at something.
+RESERVED_CONNECTIONS = 40
 OF_THE_IMAGE = {
     "HUDHUD_MODEL_DIRECTORY": IMAGE,
     "HUDHUD_MODEL_VERIFICATION_KEY_FILE": f"{IMAGE}/release.pub",
@@ -74,6 +80,7 @@ def mounted(tmp_path: Path) -> dict[str, Path]:
         file = getattr(secrets, attribute)
         (places[SECRET_FILES] / file.name).write_bytes(file.read_bytes())
     (places[SECRET_FILES] / "credential").write_text(f"{OPERATOR} credential")
+    (places[SECRET_FILES] / f"{MODEL_SIGNING}.pub").write_text("another public key")
     (places[IMAGE] / "release.pub").write_text("a public key")
     return places
 
@@ -145,3 +152,29 @@ def test_streams_are_kept_as_often_as_there_are_servers_in_production() -> None:
     ]
     replicas = common_variables("overlays/production")["HUDHUD_JETSTREAM_REPLICAS"]
     assert int(replicas) == nats["spec"]["replicas"] == 3
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_postgresql_takes_as_many_connections_as_all_replicas_open(folder: str) -> None:
+    most = {
+        each["metadata"]["name"]: each["spec"]["maxReplicas"]
+        for each in of_kind(folder, "HorizontalPodAutoscaler")
+    }
+    # One more of each while it rolls; the edge is told no number, and takes the kit's.
+    opened = sum((most[service] + 1) * CONNECTIONS for service in SERVICES)
+    for cluster in of_kind(folder, "Cluster"):
+        taken = int(cluster["spec"]["postgresql"]["parameters"]["max_connections"])
+        assert opened + RESERVED_CONNECTIONS <= taken
+    for name, pod in workloads(folder):
+        if name == "postgres":
+            (setting,) = re.findall(
+                r"max_connections=(\d+)", " ".join(pod["containers"][0]["args"])
+            )
+            assert opened + RESERVED_CONNECTIONS <= int(setting)
+
+
+def test_services_open_as_many_connections_as_that_counts() -> None:
+    for service in ("identity", "policy", "billing", "messaging"):
+        field = settings_type(f"services.{service}").model_fields["database_connections_max"]
+        assert field.default == CONNECTIONS
+    assert inspect.signature(Database.open).parameters["connections_max"].default == CONNECTIONS

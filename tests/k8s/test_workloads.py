@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.cluster.prepare import HOST_NAMES, OPERATOR, SECRETS
+from services.cluster.prepare import HOST_NAMES, MODEL_SIGNING, OPERATOR, SECRETS
 from services.local.secrets import Secrets
 from tests.k8s.rendered import (
     FOLDERS,
@@ -136,6 +136,22 @@ def test_replicas_are_the_autoscalers_business_alone(folder: str) -> None:
         assert autoscaler["spec"]["minReplicas"] <= autoscaler["spec"]["maxReplicas"]
 
 
+def test_a_node_can_always_be_drained() -> None:
+    """Where there is one node, what is evicted comes up nowhere and lets nobody else go."""
+    for budget in of_kind("overlays/local", "PodDisruptionBudget"):
+        assert budget["spec"]["maxUnavailable"] == "100%"
+    for budget in of_kind("overlays/production", "PodDisruptionBudget"):
+        assert budget["spec"]["maxUnavailable"] == 1
+        assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_a_job_that_is_applied_again_is_not_changed(folder: str) -> None:
+    """A Job is immutable: what is applied by itself has to be gone before the next release is."""
+    for manifest in of_kind(folder, "Job"):
+        assert manifest["spec"]["ttlSecondsAfterFinished"] <= 600, name_of(manifest)
+
+
 # --- Names ------------------------------------------------------------------------------------
 
 
@@ -144,6 +160,7 @@ def made_by_prepare(secrets: Secrets) -> set[str]:
     return {
         *(getattr(secrets, attribute).stem for attribute in SECRETS),
         *(f"{name}-tls" for name in HOST_NAMES),
+        MODEL_SIGNING,
         OPERATOR,
     }
 
@@ -207,3 +224,40 @@ def test_selectors_find_what_they_are_for(folder: str) -> None:
         selector = manifest["spec"]["selector"]
         wanted = selector.get("matchLabels", selector).items()
         assert any(wanted <= labels.items() for labels in templates), name_of(manifest)
+
+
+# --- Size -------------------------------------------------------------------------------------
+
+UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+def bytes_of(quantity: str) -> int:
+    return int(quantity[:-2]) * UNITS[quantity[-2:]]
+
+
+def cores_of(quantity: str) -> float:
+    return int(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def test_one_node_of_four_cores_and_eight_gigabytes_holds_all_of_the_local_overlay() -> None:
+    """With every autoscaler at its most, every CronJob at work and the demonstration beside it; a
+    fifth of the node is left to what the cluster itself runs there.
+    """
+    most = {
+        each["metadata"]["name"]: each["spec"]["maxReplicas"]
+        for each in of_kind("overlays/local", "HorizontalPodAutoscaler")
+    }
+    own = {
+        each["metadata"]["name"]: each["spec"]["replicas"]
+        for each in of_kind("overlays/local", "StatefulSet")
+        if "replicas" in each["spec"]
+    }
+    cores, memory = 0.0, 0
+    for name, pod in [*workloads("overlays/local"), *workloads("demonstration")]:
+        for container in containers(pod):
+            requests = container["resources"]["requests"]
+            copies = most.get(name, own.get(name, 1))
+            cores += copies * cores_of(requests["cpu"])
+            memory += copies * bytes_of(requests["memory"])
+    assert cores <= 0.8 * 4
+    assert memory <= 0.8 * 8 * 10**9

@@ -12,6 +12,7 @@ from tests.policy.house import Replica
 VERSION = "0123456789ab"
 CALLS = [
     ("ListModels", pb.ListModelsRequest()),
+    ("GetModel", pb.GetModelRequest(version=VERSION)),
     ("ListModelChanges", pb.ListModelChangesRequest()),
     ("ListReplicas", pb.ListReplicasRequest()),
     ("ShadowModel", pb.ShadowModelRequest(version=VERSION)),
@@ -46,6 +47,8 @@ async def one_frame() -> AsyncIterator[pb.UploadModelRequest]:
     [
         ("ListModels", pb.ListModelsRequest(page_size=1001), "INVALID_FIELD"),
         ("ListModels", pb.ListModelsRequest(page_token="x"), "INVALID_FIELD"),
+        ("GetModel", pb.GetModelRequest(), "INVALID_FIELD"),
+        ("GetModel", pb.GetModelRequest(version=VERSION), "MODEL_NOT_FOUND"),
         ("ListModelChanges", pb.ListModelChangesRequest(page_size=-1), "INVALID_FIELD"),
         ("ListModelChanges", pb.ListModelChangesRequest(page_token="9" * 30), "INVALID_FIELD"),
         ("ShadowModel", pb.ShadowModelRequest(), "INVALID_FIELD"),

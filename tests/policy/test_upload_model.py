@@ -48,6 +48,8 @@ async def test_a_release_is_kept_once_and_told_as_it_is(replica: Replica, kept: 
     assert (await states(replica))[kept.version] == model_pb2.Model.STATE_STORED
     assert await history(replica) == before
     assert (Change.KIND_UPLOADED, kept.version) in before
+    got = await (await replica.models()).GetModel(pb.GetModelRequest(version=kept.version))
+    assert (got.model, got.manifest) == (again.model, kept.manifest)
     [stored] = await replica.house.rows(
         "SELECT string_agg(data, '' ORDER BY number) AS data FROM model_pieces WHERE version = $1",
         kept.version,
@@ -87,6 +89,17 @@ async def test_what_was_changed_is_refused(
 async def test_what_somebody_else_released_is_refused(replica: Replica, press: Press) -> None:
     release = press.release(key=Ed25519PrivateKey.generate())
     await refused(replica, release, "SignedByAnotherKey")
+
+
+async def test_what_the_installation_signed_itself_is_trusted_beside_the_released_model(
+    house_for_models: House, press: Press
+) -> None:
+    own = press.settings["model_verification_key_file"]
+    async with house_for_models.replica(installation_model_key_file=own) as replica:
+        assert (await upload(replica, press.release())).created
+        await refused(
+            replica, press.release(key=Ed25519PrivateKey.generate()), "SignedByAnotherKey"
+        )
 
 
 async def test_what_was_made_with_other_libraries_is_refused(
