@@ -35,7 +35,7 @@ def retrain_on_cluster(context: str | None, namespace: str, promote: bool | None
     Refused. Exits with 1 if it fails.
     """
     try:
-        config.load_kube_config(context=context)
+        config.load_kube_config(context=context)  # type: ignore[no-untyped-call]
         followed = _Retraining(namespace)
         if not followed.find():
             followed.start(promote)
@@ -53,7 +53,9 @@ class _Retraining:
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        self._batch, self._core = client.BatchV1Api(), client.CoreV1Api()
+        # Its types let everything be absent, also what the API always gives.
+        self._batch: Any = client.BatchV1Api()
+        self._core: Any = client.CoreV1Api()
         self._name = ""
         self._seen: Counter[str] = Counter()  # lines of each pod's log
 
@@ -209,6 +211,6 @@ def _show(line: str, display: Progress, task: Any) -> None:
 def _message(error: ApiException) -> str:
     """What the API says, which is written for people."""
     try:
-        return str(json.loads(error.body)["message"])
+        return str(json.loads(error.body or b"")["message"])
     except (ValueError, KeyError, TypeError):
         return "The cluster's API refused, and gave no reason."

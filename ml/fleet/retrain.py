@@ -92,7 +92,7 @@ def retrain(
             refused = _refused(out, key, live, progress)
         # From here on policy has it, and signed: whoever looks for it finds it.
         with connect() as channel:
-            _try_it(channel, out, promote=bool(promote) and not refused)
+            _try_it(channel, candidate.version, out, promote=bool(promote) and not refused)
     if refused:
         tell(f"The release gate refuses {candidate.version}: it stays in shadow.")
 
@@ -148,14 +148,17 @@ def _refused(folder: Path, key: Any, live: Manifest, progress: Told) -> bool:
     return found.refused
 
 
-def _try_it(channel: Any, folder: Path, *, promote: bool) -> None:
+def _try_it(channel: Any, version: str, folder: Path, *, promote: bool) -> None:
     """Uploads a release and has it judge in shadow, or decide. Exits with 1 where some replica
     does not run it.
     """
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     models = stub_of(channel)
-    version = uploaded(models, str(folder), NOTE)
+    kept = models.ListModels(pb.ListModelsRequest(page_size=1000), timeout=20).models
+    # One that was cut short behind the upload made the same model, and another manifest.
+    if version not in [model.version for model in kept]:
+        uploaded(models, str(folder), NOTE)
     told = shadowed(models, version, 100, NOTE)
     behind = [each.host for each in told.replicas if each.shadow_version != version]
     if behind:
@@ -174,8 +177,8 @@ def _try_it(channel: Any, folder: Path, *, promote: bool) -> None:
 def _steps() -> Iterator[Told]:
     """A bar on a terminal; elsewhere a line for each step, which `--on-cluster` makes a bar of."""
     if errors.is_terminal:
-        with steps_told() as progress:
-            yield progress
+        with steps_told() as told:
+            yield told
         return
     before = ""
 

@@ -1,7 +1,7 @@
 """Single key presses from a terminal.
 
-The library that reads them is loaded when they are waited for: the image has none, and its jobs call
-`hudhud-ml` too.
+The library that reads them is loaded when they are waited for: the image has none, and its jobs
+call `hudhud-ml` too.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from typing import NamedTuple
 
 import pytest
@@ -133,6 +134,23 @@ def test_only_the_way_to_the_api_has_no_name_at_its_end(folder: str) -> None:
         "postgres-to-kubernetes-out",
         "demonstration-to-services-out",
     }
+
+
+def test_the_gateway_leads_to_whatever_is_called_from_outside() -> None:
+    access = tomllib.loads((MANIFESTS.parent / "services" / "access.toml").read_text())
+    public = {
+        (name, name.split(".")[1])
+        for name, methods in access.items()
+        if any(not caller.startswith("service:") for who in methods.values() for caller in who)
+    }
+    routed = {
+        (match["method"]["service"], backend["name"])
+        for route in of_kind("overlays/production", "GRPCRoute")
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+        for backend in rule["backendRefs"]
+    }
+    assert routed == public
 
 
 @pytest.mark.parametrize("folder", OVERLAYS)

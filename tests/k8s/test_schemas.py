@@ -59,6 +59,11 @@ def test_every_manifest_fits_its_schema(version: str) -> None:
     assert [each for each in problems if each] == []
 
 
+def test_the_local_overlay_asks_a_plain_cluster_for_nothing_more() -> None:
+    groups = {each["apiVersion"].rpartition("/")[0] for each in manifests_of("overlays/local")}
+    assert not groups & FOREIGN_GROUPS
+
+
 def test_a_word_that_the_api_does_not_know_is_found() -> None:
     (service,) = [
         manifest

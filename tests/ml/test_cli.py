@@ -157,15 +157,13 @@ def test_train_learns_from_the_store_and_not_from_what_is_withdrawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The training itself is not run: it is what it is given that is looked at."""
-    import ml.train as training
-
     given: list[tuple[list[Row], dict[str, str]]] = []
 
     def train(_: object, rows: list[Row], data: dict[str, str], *__: object) -> None:
         given.append((rows, data))
         raise OSError("that is enough")
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr("ml.make_release.train", train)
     store = Store(tmp_path / "store")
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
