@@ -34,8 +34,8 @@ RUN cd .venv/lib/python3*/site-packages \
     && (cd PIL && rm -rf _avif.* _webp.* _imagingcms.* _imagingft.* _imagingtk.*) \
     && (cd pillow.libs && rm -rf libavif* libwebp* libsharpyuv* liblcms2* libfreetype* \
         libharfbuzz* libbrotli* libpng*) \
-    && find fontpkg_*/files -name '*.ttf' ! -name '*-Regular.ttf' ! -name '*-Medium.ttf' \
-        ! -name '*-SemiBold.ttf' -delete \
+    && find fontpkg_fira_sans fontpkg_ibm_plex_sans_arabic -name '*.ttf' \
+        ! -name '*-Regular.ttf' ! -name '*-Medium.ttf' ! -name '*-SemiBold.ttf' -delete \
     && find . -name '*.so' ! -path './*.libs/*' -exec strip --strip-unneeded {} + \
     && /hudhud/.venv/bin/python -m compileall -q -b -j 0 --invalidation-mode unchecked-hash . \
     && find . -type f -name '*.py' -delete

@@ -127,14 +127,12 @@ def _refused(folder: Path, key: Any, live: Manifest, progress: Told) -> bool:
     from ml.classifier import Classifier
     from ml.evaluation import show
     from ml.evaluation.costs import costs_of
-    from ml.evaluation.gate import Live, corpus, verdict
-    from ml.evaluation.release_cli import TIMED_MAX
+    from ml.evaluation.gate import Live, traffic, verdict
 
     public_key = folder / "release.pub"
     write_public_key(public_key, key)
     progress("measuring what judging costs", 0, 1)
-    texts = [message.text for message in corpus()[:TIMED_MAX]]
-    costs = costs_of(folder, public_key, texts)
+    costs = costs_of(folder, public_key, traffic())
     found = verdict(
         Classifier.load(folder, key.public_key()), Live(live, None), [], costs, progress
     )
@@ -152,12 +150,14 @@ def _try_it(channel: Any, version: str, folder: Path, *, promote: bool) -> None:
     """Uploads a release and has it judge in shadow, or decide. Exits with 1 where some replica
     does not run it.
     """
+    from hudhud.policy.v1 import model_pb2
     from hudhud.policy.v1 import model_service_pb2 as pb
 
     models = stub_of(channel)
-    kept = models.ListModels(pb.ListModelsRequest(page_size=1000), timeout=20).models
+    listed = models.ListModels(pb.ListModelsRequest(page_size=1000), timeout=20).models
+    kept = {model.version for model in listed if model.state != model_pb2.Model.STATE_SWEPT}
     # One that was cut short behind the upload made the same model, and another manifest.
-    if version not in [model.version for model in kept]:
+    if version not in kept:
         uploaded(models, str(folder), NOTE)
     told = shadowed(models, version, 100, NOTE)
     behind = [each.host for each in told.replicas if each.shadow_version != version]

@@ -1,8 +1,8 @@
 """Checks, while an image is made, that all is in it: `python -m services.cluster.self_check`.
 
-Every service and job can be imported, every compiled library loaded; the classifier judges with its
-model, and a small one is trained. So a file too much that was left out stops the image and not a
-cluster.
+Every service and job can be imported, every compiled library loaded, every font of an invoice read;
+the classifier judges with its model, and a small one is trained. So a file too much that was left
+out stops the image and not a cluster.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ml.corpus.expand import Shares
 from ml.train import Recipe, train
+from services.billing.documents.fonts import fonts_beside_main
 from services.local.roster import ROSTER
 from services.policy.judge import PROGRAM
 
@@ -36,6 +37,7 @@ def main() -> int:
         importlib.import_module(module)
     for library in Path(sysconfig.get_path("platlib")).rglob("*.so"):
         ctypes.CDLL(str(library))
+    list(fonts_beside_main("فใच"))
     train(SMALL, [], {}, lambda *_: None)
     key = Path(os.environ["HUDHUD_MODEL_VERIFICATION_KEY_FILE"]).read_text()
     question = {"load": [os.environ["HUDHUD_MODEL_DIRECTORY"], key], "niceness": 0}

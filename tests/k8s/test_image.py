@@ -88,13 +88,6 @@ def test_packages_come_from_the_lock_file_with_hashes_and_as_wheels() -> None:
     assert "requirements/service.lock" in install
 
 
-def test_the_fonts_of_invoices_stay() -> None:
-    (kept,) = [rest for word, rest in instructions() if word == "RUN" and ".ttf" in rest]
-    invoice = (ROOT / "services/billing/documents/invoice_pdf.py").read_text()
-    for font in re.findall(r"/ \"\w+(-\w+\.ttf)\"", invoice):
-        assert f"! -name '*{font}'" in kept
-
-
 def test_it_runs_as_nobody_in_particular() -> None:
     users = [rest for word, rest in last_stage() if word == "USER"]
     assert users == ["10001:10001"]

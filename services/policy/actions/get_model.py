@@ -16,4 +16,4 @@ async def get_model(database: Database, version: str) -> tuple[KeptModel, State,
         roles = await models.get_roles(connection)
     if kept is None or manifest is None:
         raise model_not_found(version)
-    return kept, roles.state_of(version), manifest
+    return kept, roles.state_of(kept), manifest
