@@ -204,8 +204,11 @@ def _show(line: str, display: Progress, task: Any) -> None:
         display.update(
             task, description=step["what"], completed=int(step["done"]), total=int(step["of"])
         )
-    if not step or not errors.is_terminal:
+    if not errors.is_terminal:
         output.print(line, markup=False, soft_wrap=True)
+    elif not step:
+        # Above the bar, whose console alone knows where that is.
+        errors.print(line, markup=False, soft_wrap=True)
 
 
 def _message(error: ApiException) -> str:

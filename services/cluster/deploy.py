@@ -159,6 +159,7 @@ To reach a service from here, for example the edge on port 8445:
 
   {ours} port-forward statefulset/edge 8445:8440
   {ours} port-forward deployment/identity 8441:8440
+  {ours} port-forward deployment/policy 8442:8440
 
 The certificates name localhost too. The authority to trust, and the operator's credential:
 
