@@ -20,6 +20,7 @@ OUTSIDE = (
     "services/local",
     "services/ends/device/phone.py",
     "ml/labelling/keys.py",
+    "ml/evaluation/speed.py",
     "ml/fleet/on_cluster.py",
 )
 
