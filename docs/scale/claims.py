@@ -36,6 +36,9 @@ class Answers:
     impatient: storms.Outage
     returns: dict[int, storms.Return]
     phones_max: int
+    # Those of the second number, again: a quarter of an hour later, and five minutes later.
+    tokens_end_p99_ms: float
+    connections_end_p99_ms: float
     looks_apart_ms: float
     looks_at_once_ms: float
     commits: dict[int, float]
@@ -45,6 +48,28 @@ class Answers:
 def ask(figures: Figures) -> Answers:
     """Run every simulation; a few seconds."""
     costs = road.Costs.fitted(figures)
+    returns = {
+        phones: storms.phones_return(
+            figures,
+            phones=phones,
+            replicas_left=REPLICAS_LEFT,
+            utilisation=UTILISATION,
+            seed=SEED,
+        )
+        for phones in PHONES
+    }
+
+    def wave(stage: str, spread_seconds: float) -> float:
+        return storms.wave_p99_ms(
+            figures,
+            returns[PHONES[1]].moments,
+            stage=stage,
+            spread_seconds=spread_seconds,
+            replicas=REPLICAS_LEFT,
+            utilisation=UTILISATION,
+            seed=SEED,
+        )
+
     full = road.at_once(costs, concurrency=FULL_CONCURRENCY, messages=4_000, cores=MANY_CORES)
     return Answers(
         measured_load=road.at_once(costs, concurrency=64, messages=1_000, cores=2),
@@ -59,18 +84,13 @@ def ask(figures: Figures) -> Answers:
             load: storms.outage(storms.PUBLISHED, load=load, seed=SEED) for load in OUTAGE_LOADS
         },
         impatient=storms.outage(storms.IMPATIENT, load=OUTAGE_LOADS[0], seed=SEED),
-        returns={
-            phones: storms.phones_return(
-                figures,
-                phones=phones,
-                replicas_left=REPLICAS_LEFT,
-                utilisation=UTILISATION,
-                seed=SEED,
-            )
-            for phones in PHONES
-        },
+        returns=returns,
         phones_max=storms.phones_of_replica_max(
             figures, replicas_left=REPLICAS_LEFT, utilisation=UTILISATION
+        ),
+        tokens_end_p99_ms=wave("attach_again", 0.0),
+        connections_end_p99_ms=wave(
+            "attach", storms.CONNECTION_AGE_SECONDS * storms.CONNECTION_AGE_SPREAD
         ),
         looks_apart_ms=storms.accept_p99_ms(figures, streams=STREAMS, all_at_once=False, seed=SEED),
         looks_at_once_ms=storms.accept_p99_ms(

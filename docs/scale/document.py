@@ -9,8 +9,8 @@ So no figure in the document can be older than the one that it rests on.
 
 from __future__ import annotations
 
+import argparse
 import re
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,22 +63,28 @@ def written(document: str, figures: Figures, answers: Answers) -> str:
     return PART.sub(part, document)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
-    if "--take" in arguments:
-        taken = Path(arguments[arguments.index("--take") + 1])
-        Figures.read(taken)  # Raises before the old ones are gone.
-        shutil.copyfile(taken, MEASURED)
+    parser = argparse.ArgumentParser(prog="python -m docs.scale.document", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if untrue")
+    parser.add_argument("--take", type=Path, metavar="FILE", help="new figures, of make bench")
+    asked = parser.parse_args(arguments)
     document = DOCUMENT.read_text("utf-8")
-    figures = Figures.read()
-    wanted = written(document, figures, ask(figures))
-    if "--check" not in arguments:
-        DOCUMENT.write_text(wanted, "utf-8")
-    elif document != wanted:
+    source = asked.take or MEASURED
+    try:
+        figures = Figures.read(source)
+        wanted = written(document, figures, ask(figures))
+    except (OSError, ValueError, KeyError) as error:
+        sys.stderr.write(f"{source} is not what make bench writes: {error!r}. Run it again.\n")
+        return 1
+    if asked.check and document != wanted:
         sys.stderr.write("docs/scale.md is not what it is made from; run: make scale\n")
         return 1
+    if not asked.check:
+        DOCUMENT.write_text(wanted, "utf-8")
+        MEASURED.write_bytes(source.read_bytes())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +22,17 @@ class Figures(Mapping[str, float]):
 
     @classmethod
     def read(cls, file: Path = MEASURED) -> Figures:
-        """The figures in a `bench.json`. Raises ValueError for one that has no sound value."""
+        """The figures in a `bench.json`. Raises ValueError for what is none, and OSError."""
         values: dict[str, float] = {}
-        for figure in json.loads(file.read_text("utf-8")):
-            name, value = figure["name"], figure["value"]
-            if not isinstance(value, int | float) or value != value:
-                raise ValueError(f"{file.name}: {name} is {value!r}, which is no number")
-            values[name] = float(value)
+        listed = json.loads(file.read_text("utf-8"))
+        if not isinstance(listed, list):
+            raise ValueError(f"{file.name} has no list of figures")
+        for figure in listed:
+            match figure:
+                case {"name": str(name), "value": int() | float() as value} if isfinite(value):
+                    values[name] = float(value)
+                case _:
+                    raise ValueError(f"{file.name}: {figure!r} is no figure")
         return cls(values)
 
     def __getitem__(self, name: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from docs.scale.claims import (
     COMMIT_CPU_SECONDS,
     FLUSH_SECONDS,
+    PHONES,
     REPLICAS_LEFT,
     STREAMS,
     UTILISATION,
@@ -12,7 +13,7 @@ from docs.scale.claims import (
 )
 from docs.scale.figures import Figures
 from docs.scale.markdown import number, prose, table
-from docs.scale.storms import RETURN_SECONDS
+from docs.scale.storms import CONNECT_SECONDS_MAX, RETURN_SECONDS
 
 
 def checked(figures: Figures, answers: Answers) -> str:
@@ -85,8 +86,16 @@ def storms(_figures: Figures, answers: Answers) -> str:
         (
             f"Phones of a replica that ends come back to {REPLICAS_LEFT} others that are "
             f"{UTILISATION:.0%} busy.",
-            f"{returns}. Beyond about {number(answers.phones_max)} connections are given up (20 s) "
-            "before they are made, and work is done twice.",
+            f"{returns}. Beyond about {number(answers.phones_max)} connections are given up "
+            f"(after {number(CONNECT_SECONDS_MAX)} s) before they are made, and work is done "
+            "twice.",
+        ),
+        (
+            "What came back together and ends together is no second storm.",
+            f"Of {PHONES[1]:,} phones, when their tokens end: p99 of beginning anew "
+            f"{number(answers.tokens_end_p99_ms)} ms, over connections that are there. When their "
+            f"connections end, for which gRPC gives each its own time: "
+            f"{number(answers.connections_end_p99_ms)} ms.",
         ),
         (
             "Looks of streams that nobody woke, all at one moment, hold up nobody.",

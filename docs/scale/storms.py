@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -172,6 +173,7 @@ class Return:
     drained_seconds: float  # until the last was attached
     p50_seconds: float
     begun_of_phone: float  # connections begun for each phone
+    moments: tuple[float, ...]  # when each was attached
 
 
 def phones_return(
@@ -209,7 +211,43 @@ def phones_return(
     simulation.run(RETURN_SECONDS)
     late = [RETURN_SECONDS] * (phones - len(attached))
     times = attached + late
-    return Return(max(times), quantile(times, 0.5), begun / phones)
+    return Return(max(times), quantile(times, 0.5), begun / phones, tuple(attached))
+
+
+CONNECTION_AGE_SECONDS: Final = 300.0  # services/kit/server.py
+CONNECTION_AGE_SPREAD: Final = 0.1  # gRPC's own
+
+
+def wave_p99_ms(
+    figures: Figures,
+    moments: Sequence[float],
+    *,
+    stage: str,
+    spread_seconds: float,
+    replicas: int,
+    utilisation: float,
+    seed: int,
+) -> float:
+    """How long it takes when what began at those moments comes again together.
+
+    `stage` is the measured work of each; they come `spread_seconds` earlier or later.
+    """
+    chance = random.Random(seed)
+    simulation = Simulation()
+    machine = Machine(simulation, replicas * 2)
+    seconds = figures.cpu(stage, "messaging") / 1e6 / (1 - utilisation)
+    times: list[float] = []
+
+    def phone(number: int, moment: float) -> Process:
+        yield spread_seconds + moment + chance.uniform(-spread_seconds, spread_seconds)
+        start = simulation.now
+        yield from machine.use(f"messaging {number % replicas}", seconds)
+        times.append(simulation.now - start)
+
+    for number, moment in enumerate(moments):
+        simulation.start(phone(number, moment))
+    simulation.run()
+    return quantile(times, 0.99) * 1e3
 
 
 def phones_of_replica_max(figures: Figures, *, replicas_left: int, utilisation: float) -> int:

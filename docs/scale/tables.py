@@ -29,9 +29,11 @@ def cpu(figures: Figures) -> str:
 
 def share(figures: Figures) -> str:
     """Where a message's CPU goes."""
-    lines = ["```mermaid", "pie showData title CPU of one message, µs (64 at once, and delivery)"]
-    lines += [f'    "{name}" : {figures.road_cpu(name):.0f}' for name in PROCESSES[:4]]
-    lines += [f'    "{name}" : {figures.road_cpu(name):.0f}' for name in PROCESSES[5:]]
+    title = "title CPU of one message in µs (64 at once, and delivery)"
+    lines = ["```mermaid", "pie showData", f"    {title}"]
+    lines += [
+        f'    "{name}" : {road:.0f}' for name in PROCESSES if (road := figures.road_cpu(name)) >= 10
+    ]
     return "\n".join([*lines, "```"])
 
 

@@ -27,9 +27,12 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     # A peer that was restarted is found again within seconds.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
+# Whatever its name says, so long may a connection take before it is given up. Between services a
+# second is much. Others come from far, and many at once when a replica has gone: for them it stays
+# at gRPC's 20 seconds, or a busy service would begin handshakes again and again and end none.
+_CONNECT_QUICKLY = ("grpc.min_reconnect_backoff_ms", 1000)
 # These say that a calling service did something wrong. Its own caller can do nothing about that.
 _OUR_MISTAKES = (
     CommonReasons.INVALID_FIELD,
@@ -73,6 +76,8 @@ def connect(
     else:
         credentials = grpc.ssl_channel_credentials(tls)
     options = [*_OPTIONS, ("grpc.service_config", service_config(retried))]
+    if is_service:
+        options.append(_CONNECT_QUICKLY)
     if host_name:
         options.append(("grpc.ssl_target_name_override", host_name))
     channel = grpc.aio.secure_channel(address, credentials, options=options)

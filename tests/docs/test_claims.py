@@ -115,6 +115,21 @@ def test_phones_come_back_at_the_rate_of_what_is_left(figures: Figures, answers:
     assert answers.returns[most].begun_of_phone > 1.1
 
 
+def test_what_ends_together_is_no_second_storm(figures: Figures, answers: Answers) -> None:
+    assert answers.tokens_end_p99_ms < 500
+    assert answers.connections_end_p99_ms < 500
+    at_once = storms.wave_p99_ms(
+        figures,
+        [0.0] * claims.PHONES[1],
+        stage="attach",
+        spread_seconds=0.0,
+        replicas=claims.REPLICAS_LEFT,
+        utilisation=claims.UTILISATION,
+        seed=1,
+    )
+    assert at_once > 5000
+
+
 def test_looks_at_one_moment_hold_up_nobody(answers: Answers) -> None:
     assert answers.looks_at_once_ms < 1.5 * answers.looks_apart_ms
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from docs.scale.claims import Answers
-from docs.scale.document import DOCUMENT, PART, written
-from docs.scale.figures import Figures
+from docs.scale.document import DOCUMENT, PART, main, written
+from docs.scale.figures import MEASURED, Figures
 from docs.scale.markdown import amount, number, power
 
 # A number with a unit that somebody measured or computed.
@@ -79,12 +79,27 @@ def test_amounts_take_their_thousands_into_the_unit() -> None:
     assert power(11) == "10¹¹"
 
 
-@pytest.mark.parametrize("value", [None, "12", float("nan")])
+@pytest.mark.parametrize("value", [None, "12", float("nan"), float("inf")])
 def test_a_figure_that_is_no_number_is_named(tmp_path: Path, value: object) -> None:
     file = tmp_path / "bench.json"
     file.write_text(json.dumps([{"name": "cpu_of_nothing", "value": value, "unit": "us"}]))
     with pytest.raises(ValueError, match="cpu_of_nothing"):
         Figures.read(file)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "null", "{}", "[1]", '[{"value": 1}]', '[{"name": "a", "value": 1}]', "\xff"]
+)
+def test_figures_that_are_none_are_refused_and_change_nothing(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "bench.json"
+    file.write_bytes(content.encode("latin-1"))
+    before = MEASURED.read_bytes(), DOCUMENT.read_bytes()
+    assert main(["--take", str(file)]) == 1
+    assert "bench.json is not what make bench writes" in capsys.readouterr().err
+    assert main(["--take", str(tmp_path / "nowhere")]) == 1
+    assert before == (MEASURED.read_bytes(), DOCUMENT.read_bytes())
 
 
 def test_a_figure_that_was_not_measured_is_named(figures: Figures) -> None:

@@ -1,6 +1,8 @@
 """Calls to a peer: deadlines, retries, tokens, and what a failure means to the caller."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +35,34 @@ async def refusal_of(call: Any) -> Refusal:
     return caught.value
 
 
+class SilentPeer:
+    """Takes connections and says nothing, as one that has too much to do."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.count = 0
+        self.begun_again = asyncio.Event()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.count += 1
+        if self.count > 1:
+            self.begun_again.set()
+        with suppress(OSError):
+            await reader.read(-1)
+        writer.close()
+
+
+@asynccontextmanager
+async def silent_peer() -> AsyncIterator[SilentPeer]:
+    peer = SilentPeer()
+    server = await asyncio.start_server(peer.accept, "127.0.0.1", 0)
+    peer.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield peer
+    finally:
+        server.close()
+
+
 async def test_a_peer_that_is_not_there_is_unavailable(authority: Authority) -> None:
     async with connect(
         "127.0.0.1:1", name="nobody", tls=tls(authority, "edge"), timeout_seconds=0.3
@@ -62,6 +92,25 @@ async def test_a_call_waits_for_a_peer_that_restarts(authority: Authority) -> No
         assert (await call).text == "after"
         await channel.close()
         await again.stop(0)
+
+
+async def test_a_client_from_outside_has_patience_with_a_busy_service(authority: Authority) -> None:
+    async with silent_peer() as from_outside, silent_peer() as from_service:
+        authority_pem = authority.certificate_file.read_bytes()
+        channels = [
+            connect(from_outside.address, name="busy", tls=authority_pem),
+            connect(from_service.address, name="busy", tls=tls(authority, "edge")),
+        ]
+        calls = [
+            asyncio.ensure_future(stubs.ProbeServiceStub(channel).Act(pb.ActRequest(text="x")))
+            for channel in channels
+        ]
+        async with asyncio.timeout(30):
+            await from_service.begun_again.wait()
+        assert from_outside.count == 1
+        for channel in channels:
+            await channel.close()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_a_peer_that_another_authority_vouches_for_is_not_trusted(

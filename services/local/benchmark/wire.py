@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -82,19 +82,14 @@ class Taps:
             task.add_done_callback(self._carrying.discard)
 
         async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            address = peer()
-            try:
-                if isinstance(address, int):
-                    theirs = await asyncio.open_connection(HOST, address)
-                else:
-                    theirs = await asyncio.open_unix_connection(address)
-            except OSError:  # Not there yet, or no more; the caller sees a connection that ends.
-                writer.close()
-                return
-            await asyncio.gather(
-                self._pump(reader, theirs[1], (caller, peer_name, "there")),
-                self._pump(theirs[0], writer, (caller, peer_name, "back")),
-            )
+            # A peer that is not there yet, or no more, is a connection that ends.
+            with suppress(OSError), closing(writer):
+                theirs = await _connect(peer())
+                with closing(theirs[1]):
+                    await asyncio.gather(
+                        self._pump(reader, theirs[1], (caller, peer_name, "there")),
+                        self._pump(theirs[0], writer, (caller, peer_name, "back")),
+                    )
 
         return begin
 
@@ -104,15 +99,14 @@ class Taps:
         writer: asyncio.StreamWriter,
         name: tuple[str, str, str],
     ) -> None:
-        try:
+        with suppress(OSError):  # One side went away; so does the other.
             while data := await reader.read(_CHUNK_BYTES):
                 self.bytes_carried[name] += len(data)
                 writer.write(data)
                 await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+            writer.write_eof()
+            return
+        writer.close()
 
 
 class _Detours(Mapping[str, Mapping[str, str]]):
@@ -144,6 +138,12 @@ class TappedDoors(Doors):
     def address(self, service: str) -> str:
         """Where the tap in front of the service listens."""
         return f"{HOST}:{self.ports[service]}"
+
+
+async def _connect(peer: Peer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(peer, int):
+        return await asyncio.open_connection(HOST, peer)
+    return await asyncio.open_unix_connection(peer)
 
 
 @asynccontextmanager
