@@ -74,8 +74,8 @@ def storms(_figures: Figures, answers: Answers) -> str:
     rows = [
         (
             "Retries as published do not keep an overload alive.",
-            f"After 5 s away all is on time again within {outages} of what can be done; each "
-            f"answered message was worked on {number(wasted)} times.",
+            f"After 5 s away all is on time again within {outages} of what can be done, "
+            f"for {wasted:.0%} of the work that the answers needed.",
         ),
         (
             "It is the manners that do it.",
