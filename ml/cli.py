@@ -43,6 +43,7 @@ from ml.data.store import Store
 from ml.data.texts import Message, read_texts
 from ml.evaluate import BATCH
 from ml.evaluation.cli import UNSEEN, attack, compare, evaluate
+from ml.evaluation.corpus_alone import beside_the_released
 from ml.evaluation.release_cli import release, releases
 from ml.fleet.cli import COMMANDS as FLEET_COMMANDS
 from ml.fleet.retrain import retrain
@@ -117,6 +118,10 @@ def train(
         manifest = make_release(recipe, rows, digests, work, out, key, progress)
     errors.print(show.metrics([share.as_data() for share in manifest.unseen.by_language], UNSEEN))
     errors.print(f"Model {manifest.version} is in {out}, signed with {signing_key}.")
+    if not rows:
+        errors.print(beside_the_released(), "It learned from the corpus alone; the table says how "
+                     "such a model does beside one that learned from real messages too. Your own "
+                     "(hudhud-ml data add) are what helps most.", soft_wrap=True)  # fmt: skip
     sys.exit(SOME_LINES_UNUSABLE if bad else 0)
 
 

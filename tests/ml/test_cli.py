@@ -153,6 +153,25 @@ def test_train_leaves_a_fresh_model_alone(
     assert trained == [SMALL, replace(SMALL, seed=2)]
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_of_a_model_from_the_corpus_alone_it_is_said_how_good_it_is(
+    alone: bool, small_training: Training, rows_file: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    import ml.train as training
+
+    monkeypatch.setattr(training, "train", lambda *_: small_training)
+    rows_file.write_text(rows_file.read_text() + '{"text": "Nobody says what this is"}\n')
+    result = run("train", *(() if alone else ("--data", rows_file)), "--out", tmp_path / "made",
+                 "--signing-key", tmp_path / "release.key", "--store", tmp_path / "store",
+                 "--work", tmp_path / "work")  # fmt: skip
+
+    assert result.exit_code == 0, result.output
+    assert ("by a model from the corpus alone (A" in result.stderr) == alone
+    assert ("It learned from the corpus alone" in result.stderr) == alone
+    assert ("Left out of training: 1, without a label." in result.stderr) != alone
+
+
 def test_train_learns_from_the_store_and_not_from_what_is_withdrawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
