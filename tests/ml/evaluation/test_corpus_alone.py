@@ -1,4 +1,4 @@
-"""What is kept of a comparison says how a model from the corpus alone does, and names no message."""
+"""What is kept of a comparison tells of a model from the corpus alone, and names no message."""
 
 from __future__ import annotations
 
