@@ -20,8 +20,8 @@ from typing import Any, Final
 import uvloop
 from rich.table import Table
 
-from hudhud.edge.v1 import edge_service_pb2
-from services.local.benchmark import costs, echo, hops, ledger, usage
+from services.local.benchmark import costs, echo, hops, ledger, tracing, usage
+from services.local.benchmark.frames import FRAME_ITEMS, framed, send_frames
 from services.local.benchmark.parties import PEOPLE, message, open_phones, sending_businesses
 from services.local.benchmark.storage import Kept, read_kept, wait_until_settled
 from services.local.errors import LocalError
@@ -32,9 +32,7 @@ from services.local.terminal import Progress, console
 ECHO_CALLS: Final = 6_000
 UNARY_C1: Final = 300
 UNARY_C64: Final = 4_000
-FRAME_ITEMS: Final = 256
 STREAM_MESSAGES: Final = 48 * FRAME_ITEMS
-FRAMES_IN_FLIGHT: Final = 4
 # With what warms up.
 ROAD_MESSAGES: Final = UNARY_C1 + 1 * 4 + UNARY_C64 + 64 * 4 + STREAM_MESSAGES
 DELIVERY_SECONDS_MAX: Final = 120.0
@@ -106,6 +104,8 @@ async def _measure(state: Path, results: Results) -> None:
     await costs.measure_hash(results.add)
     console.print("\nWhat connections carry, for each message")
     await hops.measure(state / "tapped", results.add)
+    console.print("\nWhat traces cost")
+    await tracing.measure(state / "traced", results.add)
     console.print("\nThe ledger by itself")
     await ledger.measure(state / "ledger", results.add)
 
@@ -149,32 +149,11 @@ async def _unary(
 
 
 async def _stream(results: Results, platform: LocalPlatform, business: Business) -> None:
-    frames = [
-        edge_service_pb2.SendMessagesRequest(
-            messages=[message(n % PEOPLE, n) for n in range(first, first + FRAME_ITEMS)]
-        )
-        for first in range(0, STREAM_MESSAGES, FRAME_ITEMS)
-    ]
-    room = asyncio.Semaphore(FRAMES_IN_FLIGHT)
+    frames = framed([message(n % PEOPLE, n) for n in range(STREAM_MESSAGES)])
     before = usage.cpu_seconds(platform)
     start = time.perf_counter()
-    accepted = 0
-    async with business.send_many() as stream:
-
-        async def write() -> None:
-            for frame in frames:
-                await room.acquire()
-                await stream.write(frame)
-            await stream.done_writing()
-
-        async with asyncio.TaskGroup() as writing:
-            writing.create_task(write())
-            while (response := await stream.read()) is not None:
-                room.release()
-                accepted += sum(outcome.HasField("accepted") for outcome in response.outcomes)
+    await send_frames(business, frames)
     seconds = time.perf_counter() - start
-    if accepted != STREAM_MESSAGES:
-        raise LocalError(f"{STREAM_MESSAGES - accepted} messages of the stream were not accepted")
     _keep_cpu(results, platform, "stream of many", before, STREAM_MESSAGES)
     results.add("send_stream_per_s", STREAM_MESSAGES / seconds, "messages/s")
 
