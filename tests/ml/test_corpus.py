@@ -62,7 +62,7 @@ def test_no_message_has_two_labels(messages: list[Message]) -> None:
 
 
 def test_a_seed_gives_the_same_messages_and_another_one_others() -> None:
-    one, again, other = (expand(seed, only=("hi", "zh")) for seed in (1, 1, 2))
+    one, again, other = (expand(seed, only=("sw", "th")) for seed in (1, 1, 2))
 
     assert one == again != other
 

@@ -176,6 +176,7 @@ def test_what_the_live_model_misses_on_files_another_may_miss_too(
     described: dict[str, Any], release: Release, tmp_path: Path,
 ) -> None:  # fmt: skip
     lenient["stopped_least"] |= {"promotional": 0.9}
+    lenient["evidence"] |= {"messages_min": 10}
     for name, threshold in (("strict", 0.0), ("lax", 1.1), ("as lax", 1.2)):
         told = described | {"thresholds": described["thresholds"] | {
             "direct": threshold, "direct_unknown_language": threshold}}  # fmt: skip
@@ -184,7 +185,7 @@ def test_what_the_live_model_misses_on_files_another_may_miss_too(
         write_release(tmp_path / name, small_training.models, told, release.key)
     file = tmp_path / "rows.jsonl"
     row = {"text": "MEGA SALE 70% off everything, shop now!", "label": "promotional", "lang": "en"}
-    file.write_text("".join(json.dumps(row | {"id": str(at)}) + "\n" for at in range(100)))
+    file.write_text("".join(json.dumps(row | {"id": str(at)}) + "\n" for at in range(12)))
 
     def told_of(live: str) -> dict[str, Any]:
         result = run("release", file, "--to", tmp_path / "releases", "--live", tmp_path / live,
