@@ -22,7 +22,10 @@ Add = Callable[[str, float, str], None]
 
 
 async def measure(state: Path, add: Add) -> None:
-    """Send and deliver, and tell `add` what each connection carried for each message."""
+    """Send and deliver, and tell `add` what each connection carried for each message.
+
+    PostgreSQL and NATS have to be our own: a tap in front of others would meet their certificates.
+    """
     await asyncio.to_thread(shutil.rmtree, state, ignore_errors=True)
     async with AsyncExitStack() as stack:
         platform, taps = await stack.enter_async_context(tapped_platform(state))
@@ -42,6 +45,8 @@ async def measure(state: Path, add: Add) -> None:
         await echo.run_concurrently(send, times=MESSAGES, concurrency=CONCURRENCY)
         await wait_until_settled(platform)
         carried = taps.bytes_carried - before
+    if platform.postgres is not None:
+        platform.postgres.erase()
     for caller, peer, direction in sorted(carried):
         count = carried[caller, peer, direction]
         add(f"wire_{caller}_{peer}_{direction}", count / MESSAGES, "bytes")
