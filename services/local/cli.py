@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from rich.markup import escape
 
 from services.kit.errors import Refusal
 from services.local.billing import billing
@@ -82,6 +83,8 @@ def logs(names: tuple[str, ...], *, follow: bool, lines: int) -> None:
 
     folder = state_folder() / "logs"
     known = logs.logged_names(folder)
+    if not known:
+        raise LocalError(f"Nothing has written to {folder} yet. Start it with: hudhud run")
     for name in names:
         if name not in known:
             raise LocalError(f"{name} has no log in {folder}. There are: {', '.join(known)}")
@@ -153,10 +156,12 @@ def main() -> int:
     except Refusal as refusal:
         from services.local.call import explain
 
-        console.print("[red bold]Refused:[/]", explain(refusal), markup=True, soft_wrap=True)
+        console.print(
+            "[red bold]Refused:[/]", escape(explain(refusal)), markup=True, soft_wrap=True
+        )
         return 1
     except LocalError as error:
-        console.print("[red bold]Error:[/]", str(error), markup=True, soft_wrap=True)
+        console.print("[red bold]Error:[/]", escape(str(error)), markup=True, soft_wrap=True)
         return 1
     except click.ClickException as error:
         error.show()

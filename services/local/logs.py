@@ -24,7 +24,7 @@ class LogReader:
         try:
             with self._file.open("rb") as log:
                 if log.seek(0, 2) < self._position:  # It was begun anew.
-                    self._position = 0
+                    self._position, self._rest = 0, b""
                 log.seek(self._position)
                 content = log.read()
         except FileNotFoundError:
