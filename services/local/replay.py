@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -274,7 +275,7 @@ def show(replay: Replay) -> None:
         row = counts[label]
         total = sum(row.values())
         table.add_row(
-            label,
+            escape(label),
             *(str(row[column]) for column in columns),
             str(total),
             f"{row['blocked'] / total:.1%}",
@@ -283,7 +284,7 @@ def show(replay: Replay) -> None:
     for (outcome, reason), count in tally.reasons.most_common():
         console.print(f"  {outcome:8} {reason:32} {count}")
     for number, problem in tally.malformed[:20]:
-        console.print(f"  [yellow]line {number}[/]: {problem}")
+        console.print(f"  [yellow]line {number}[/]: {escape(problem)}")
     if len(tally.malformed) > 20:
         console.print(f"  and {len(tally.malformed) - 20} more malformed lines")
     rate = len(tally.outcomes) / tally.seconds if tally.seconds else 0

@@ -13,7 +13,7 @@ from hudhud.edge.v1 import edge_service_pb2
 from services.kit.client import connect
 from services.kit.errors import Refusal
 from services.local.parties import Business, Doors, template_message
-from services.local.replay import Replay, report, succeeded
+from services.local.replay import Replay, report, show, succeeded
 from tests.journeys.parties import (
     RECEIPT_PARAMETERS,
     Parties,
@@ -189,14 +189,14 @@ async def test_in_a_stream_one_bad_message_fails_no_other(parties: Parties) -> N
 
 
 async def test_replay_names_malformed_lines_and_loses_none(
-    parties: Parties, tmp_path: Path
+    parties: Parties, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [
         {"id": "1", "text": "Your order 5521 was shipped today.", "label": "transactional"},
         "{not json",
         {"id": "3"},
         {"id": "4", "text": 5},
-        {"id": "5", "text": "", "label": "transactional"},
+        {"id": "5", "text": "", "label": "[/no colour]"},
         {"id": "6", "text": "رمز التحقق الخاص بك هو 481920 ولا تشاركه مع أحد.", "lang": "ar"},
         ["a list"],
         {"id": "8", "text": "half a surrogate \ud83d here"},
@@ -215,3 +215,5 @@ async def test_replay_names_malformed_lines_and_loses_none(
         "6": "delivered",
     }
     assert succeeded(replay)
+    show(replay)
+    assert "[/no colour]" in capsys.readouterr().out
