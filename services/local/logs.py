@@ -1,7 +1,7 @@
 """The logs of a state folder's processes: their last lines, and what they add while we watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 
 _POLL_SECONDS = 0.2
@@ -41,7 +41,7 @@ def logged_names(folder: Path) -> list[str]:
 
 async def follow(
     folder: Path, names: Iterable[str], *, lines: int
-) -> AsyncIterator[tuple[str, str]]:
+) -> AsyncGenerator[tuple[str, str], None]:
     """The last lines of these logs and then, for ever, what is added: (name, line)."""
     readers = [LogReader(folder / f"{name}.log", lines=lines) for name in names]
     while True:
