@@ -129,16 +129,14 @@ def test_train_leaves_a_fresh_model_alone(
     small_training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The small model is what the small recipe gives; it is not trained once more."""
-    import ml.train as training
-
     trained: list[Recipe] = []
 
     def train(recipe: Recipe, *_: object) -> Training:
         trained.append(recipe)
         return small_training
 
-    monkeypatch.setattr(training, "Recipe", lambda seed, by_source: replace(SMALL, seed=seed))
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr("ml.train.Recipe", lambda seed, by_source: replace(SMALL, seed=seed))
+    monkeypatch.setattr("ml.make_release.train", train)
     key = tmp_path / "keys" / "release.key"
     arguments = ("train", "--if-stale", "--out", tmp_path / "made", "--signing-key", key,
                  "--store", tmp_path / "store", "--work", tmp_path / "work")  # fmt: skip
@@ -158,9 +156,7 @@ def test_of_a_model_from_the_corpus_alone_it_is_said_how_good_it_is(
     alone: bool, small_training: Training, rows_file: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    import ml.train as training
-
-    monkeypatch.setattr(training, "train", lambda *_: small_training)
+    monkeypatch.setattr("ml.make_release.train", lambda *_: small_training)
     rows_file.write_text(rows_file.read_text() + '{"text": "Nobody says what this is"}\n')
     result = run("train", *(() if alone else ("--data", rows_file)), "--out", tmp_path / "made",
                  "--signing-key", tmp_path / "release.key", "--store", tmp_path / "store",

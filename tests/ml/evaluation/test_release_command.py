@@ -162,7 +162,7 @@ def test_files_are_measured_with_both_models(
         write_release(tmp_path / name, small_training.models, told, release.key)
     file = tmp_path / "rows.jsonl"
     row = {"text": "MEGA SALE 70% off everything, shop now!", "label": "promotional", "lang": "en"}
-    file.write_text("".join(json.dumps(row | {"id": str(at)}) + "\n" for at in range(200)))
+    file.write_text("".join(json.dumps(row | {"id": str(at)}) + "\n" for at in range(60)))
 
     result = run("release", file, "--to", tmp_path / "releases", "--live", tmp_path / "strict",
                  "--json", "--model", tmp_path / "lax", *with_model[2:])  # fmt: skip
