@@ -1,7 +1,7 @@
 """Measures the audit: `python -m tests.billing.bench_audit [ENTRIES]`, ten million unless said.
 
 A ledger of so many entries is made by hand, as its owner: 64 businesses, a month, each message
-reserved, delivered and captured. It must hold, and not once it is broken in one place.
+reserved, delivered, captured and invoiced. It must hold, and not once it is broken in one place.
 """
 
 import asyncio
@@ -24,7 +24,10 @@ from tests.fixtures.state import temporary_state
 
 ENTRIES: Final = 10_000_000
 AT_ONCE: Final = 250_000
-TABLES: Final = ("entries", "receipts", "balances", "usage_months", "usage_days")
+TABLES: Final = (
+    *("entries", "receipts", "balances", "usage_months", "usage_days"),
+    *("invoices", "invoice_lines", "invoice_numbers"),
+)
 
 # Two entries and a receipt for each message, with all that the audit compares.
 ADD: Final = """
@@ -71,6 +74,21 @@ INSERT INTO usage_months
 SELECT business_id, date_trunc('month', usage_day)::date, channel, market, category, sum(units),
     sum(amount_micros)
 FROM entries WHERE type = 'reservation' GROUP BY 1, 2, 3, 4, 5;
+INSERT INTO invoices
+    (invoice_id, business_id, kind, issuer_code, year, number, issue_time, issue_day, month,
+     time_zone, start_time, end_time, currency_code, net_micros, tax_names, tax_rates_ppm,
+     tax_amounts_micros, tax_note, owed_micros, seller_legal_name, seller_address_lines,
+     seller_country_code, seller_tax_id, buyer_legal_name, buyer_address_lines,
+     buyer_country_code, buyer_tax_id)
+SELECT uuidv7(), business_id, 'invoice', 'BENCH', 2000, row_number() OVER (), now(), current_date,
+    '2000-01-01', 'UTC', min(create_time), max(create_time) + interval '1 second', 'USD',
+    sum(amount_micros), '{}', '{}', '{}', '', 0, 'seller', '{}', 'SY', '', 'buyer', '{}', 'SY', ''
+FROM entries WHERE type = 'capture' GROUP BY business_id;
+INSERT INTO invoice_lines
+SELECT invoice_id, 1, 'capture', 'utility', 'app', 'ZZ', NULL, 5000, net_micros / 5000,
+    net_micros / 5000, net_micros, net_micros
+FROM invoices;
+INSERT INTO invoice_numbers SELECT 'BENCH', 2000, 'invoice', count(*) FROM invoices;
 ANALYZE
 """
 

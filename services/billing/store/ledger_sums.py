@@ -66,7 +66,8 @@ async def one_snapshot(database: Database) -> AsyncIterator[Connection]:
             # Everything is read here, and nothing by key.
             await connection.execute(
                 "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;"
-                "SET LOCAL enable_mergejoin = on; SET LOCAL work_mem = '64MB'"
+                "SET LOCAL enable_mergejoin = on; SET LOCAL enable_nestloop = off;"
+                "SET LOCAL enable_bitmapscan = off; SET LOCAL work_mem = '64MB'"
             )
             yield connection
     finally:
