@@ -108,3 +108,12 @@ def test_labels_that_are_asked_for_are_those_it_is_counted_by() -> None:
             re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", part) for part in re.findall(r"{([^}]*)}", text)
         ]
         assert {label for labels in [*grouped, *matched] for label in labels} <= known, text
+
+
+def test_every_dashboard_has_a_small_picture_that_the_readme_shows() -> None:
+    root = MONITORING.parents[2]
+    shown = (root / "README.md").read_text()
+    for dashboard in MONITORING.glob("dashboards/*.json"):
+        picture = dashboard.with_suffix(".png")
+        assert picture.stat().st_size < 150_000, picture.name
+        assert f"({picture.relative_to(root)})" in shown, picture.name
