@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hudhud.billing.v1 import billing_service_pb2 as pb
+from hudhud.billing.v1 import correction_service_pb2 as correction_pb
+from services.kit.clock import new_id
 from tests.billing.house import House
 from tests.billing.parties import SERVICE, UNIT, UTILITY, check_ledger, open_business
-from tests.billing.test_rate_cards import load
+from tests.billing.test_rate_cards import card, load
 
 SEED = int(os.environ.get("HUDHUD_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
@@ -131,6 +133,23 @@ async def test_a_year_costs_what_arithmetic_says(fresh_house: House, zone: str) 
         )
     counted = {month: count for (month, what), count in used.items() if what == "utility"}
     assert {row[0]: row[1] for row in months} == counted
+    # Rated again by the card that was in force, no message of the year costs anything else.
+    begins = [datetime.combine(day, time(), UTC) for day in CARDS]
+    for day, since, until in zip(CARDS, begins, [*begins[1:], house.clock.now()], strict=True):
+        assert await differing(house, rows_of(day), since, until) == 0, f"{day} {SEED=}"
+    # By another, every paid utility message does that was not as dear.
+    assert await differing(house, rows_of(date(2026, 7, 1)), begins[3], house.clock.now()) > 0
+
+
+async def differing(house: House, rows: str, since: datetime, until: datetime) -> int:
+    """How many messages of a time a card prices otherwise than they were charged."""
+    request = correction_pb.ProposeReratingRequest(
+        rerating_id=str(new_id()), currency_code="YEA", csv=card(rows, "YEA"), reason="a test"
+    )
+    request.from_time.FromDatetime(since)
+    request.to_time.FromDatetime(until)
+    proposed = await (await house.operator()).ProposeRerating(request)
+    return int(proposed.rerating.item_count)
 
 
 async def export_at(house: House, at: datetime) -> str:

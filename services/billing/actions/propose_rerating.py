@@ -18,6 +18,7 @@ from services.billing.domain.corrections import (
 )
 from services.billing.domain.payers import payer_of
 from services.billing.domain.rate_card import RateCard
+from services.billing.domain.rates import RateKind
 from services.billing.errors import card_refused, rerating_id_reused, rerating_not_past
 from services.billing.store import accounts, corrections, reratings
 from services.kit.database import Connection, Database
@@ -60,8 +61,15 @@ def _card(text: str, proposal: Proposal) -> RateCard:
     long_ago = datetime.min.replace(tzinfo=proposal.from_time.tzinfo)
     if faults := find_card_faults(read, {}, (), long_ago):
         raise card_refused(faults)
+    # What was used in the month before the period is counted by the prices that begin with it.
+    first: dict[RateKind, datetime] = {}
+    for rate in read.rates:
+        first[rate.kind] = min(rate.valid_from_time, first.get(rate.kind, rate.valid_from_time))
     card = RateCard()
-    card.add(replace(rate, rate_id=number) for number, rate in enumerate(read.rates, start=1))
+    for number, rate in enumerate(read.rates, start=1):
+        counts_before = rate.valid_from_time == first[rate.kind] <= proposal.from_time
+        begins = long_ago if counts_before else rate.valid_from_time
+        card.add([replace(rate, rate_id=number, valid_from_time=begins)])
     return card
 
 
