@@ -134,11 +134,11 @@ async def test_a_year_costs_what_arithmetic_says(fresh_house: House, zone: str) 
     counted = {month: count for (month, what), count in used.items() if what == "utility"}
     assert {row[0]: row[1] for row in months} == counted
     # Rated again by the card that was in force, no message of the year costs anything else.
-    begins = [datetime.combine(day, time(), UTC) for day in CARDS]
-    for day, since, until in zip(CARDS, begins, [*begins[1:], house.clock.now()], strict=True):
+    starts = [datetime.combine(day, time(), UTC) for day in CARDS]
+    for day, since, until in zip(CARDS, starts, [*starts[1:], house.clock.now()], strict=True):
         assert await differing(house, rows_of(day), since, until) == 0, f"{day} {SEED=}"
     # By another, every paid utility message does that was not as dear.
-    assert await differing(house, rows_of(date(2026, 7, 1)), begins[3], house.clock.now()) > 0
+    assert await differing(house, rows_of(date(2026, 7, 1)), starts[3], house.clock.now()) > 0
 
 
 async def differing(house: House, rows: str, since: datetime, until: datetime) -> int:
