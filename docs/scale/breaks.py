@@ -10,7 +10,7 @@ from docs.scale.arithmetic import (
     kept_bytes_of_message,
     needs_of,
 )
-from docs.scale.figures import Figures
+from docs.scale.figures import PROCESSES, Figures
 from docs.scale.markdown import amount, number, power, prose
 
 # k8s/base/messaging.yaml, and the most replicas of overlays/production.
@@ -31,7 +31,8 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
         entries = 10.0**decade * ENTRIES_OF_MESSAGE * assumed.ledger_kept_days
         return number(entries / figures["ledger_audited_per_s"] / 3600)
 
-    relay_s = 1e6 / figures.cpu("delivery", "messaging")
+    relay_s = 1e6 / figures["relay_cpu"]
+    key_messages = figures["api_key_cpu"] / sum(figures.road_cpu(name) for name in PROCESSES)
     messaging_log = figures["kept_log_messaging"] / figures["kept_log_all"]
     account = number(figures["ledger_one_account_256_per_s"])
     tokens_s = at[10].streams / TOKEN_SECONDS
@@ -81,7 +82,8 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
         (
             power(9),
             f"One database, one outbox, one relay, one stream for each service. The relay is one "
-            f"process: below {number(relay_s)} events/s, and {number(at[9].peak_s)} come. The log "
+            f"process, at the end of its core ({number(figures['relay_cpu'])} µs an event, so at "
+            f"most {number(relay_s)} events/s, and {number(at[9].peak_s)} come). The log "
             f"({amount(at[9].log_bytes_s, 'B/s')}, {messaging_log:.0%} of it messaging's) is a "
             f"node's limit. Also the autoscaler's {REPLICAS_MAX} replicas.",
             "Messaging's tables lead with the person, billing's and the edge's with the business: "
@@ -89,7 +91,7 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
             "database with its own outbox, relay and stream. Nothing joins across: a batch goes "
             "to as many shards as it has keys.",
             "Choosing the shard (in messaging's and billing's clients, or a distributed "
-            "PostgreSQL), and moving one.",
+            "PostgreSQL), and moving one. `GetMessage` names no person: it would ask all shards.",
         ),
         (
             power(10),
@@ -115,7 +117,9 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
         f"A single business: its account is one row, held by each batch until it commits. "
         f"Measured, {account} reservations a second on one account (batches of up to a thousand); "
         f"its cursor at the edge is such a row too. "
-        f"The whole day's {power(9)} would be {number(1e9 / DAY_SECONDS)}."
+        f"A whole day's {power(9)} would be {number(1e9 / DAY_SECONDS)}. A program that proves its "
+        f"API key for each message, and not once in {number(TOKEN_SECONDS / 60)} minutes, costs as "
+        f"much as {number(key_messages)} messages each time."
     )
     header = ("a day", "breaks first", "what the design does", "not built")
     return prose(header, rows) + "\n\n" + note

@@ -20,7 +20,7 @@ from typing import Any, Final
 import uvloop
 from rich.table import Table
 
-from services.local.benchmark import costs, echo, hops, ledger, tracing, usage
+from services.local.benchmark import costs, echo, hops, ledger, relaying, tracing, usage
 from services.local.benchmark.frames import FRAME_ITEMS, framed, send_frames
 from services.local.benchmark.parties import PEOPLE, message, open_phones, sending_businesses
 from services.local.benchmark.storage import Kept, read_kept, wait_until_settled
@@ -104,6 +104,7 @@ async def _measure(state: Path, results: Results) -> None:
         await costs.measure_new_wordings(platform, business, results.add, keep_cpu)
         for name, megabytes in usage.memory_megabytes(platform).items():
             results.add(f"memory_{name.replace(' ', '_')}", megabytes, "MB")
+        await relaying.measure(platform, results.add)
     await costs.measure_hash(results.add)
     if are_ours:
         console.print("\nWhat connections carry, for each message")
