@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from services.cluster.errors import ClusterError
 from services.cluster.prepare import HOST_NAMES, MODEL_SIGNING, prepare
 from services.local.certificates import Authority
 from tests.k8s.fake_api import Asked, FakeApi
-from tests.k8s.rendered import of_kind
+from tests.k8s.rendered import Manifest, of_kind, workloads
 from tests.k8s.test_settings import common_variables
 
 numbers = itertools.count()
@@ -123,6 +124,41 @@ def test_an_api_that_is_not_there_is_said_to_be_so(tmp_path: Path, authority: Au
     api = Api("127.0.0.1:1", authority.certificate_file, tmp_path / "token", "hudhud")
     with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1 cannot be reached"):
         api.read_secret("authority")
+
+
+def files_of(pod: Manifest, container: Manifest, fake: FakeApi) -> set[str]:
+    """The files that a container has of Secrets, by their whole paths."""
+    sources: dict[str, list[Manifest]] = {}
+    for volume in pod["volumes"]:
+        if "secret" in volume:
+            secret = {**volume["secret"], "name": volume["secret"]["secretName"]}
+            sources[volume["name"]] = [secret]
+        elif "projected" in volume:
+            sources[volume["name"]] = [each["secret"] for each in volume["projected"]["sources"]]
+    files = set()
+    for mount in container.get("volumeMounts", []):
+        for secret in sources.get(mount["name"], []):
+            keys = {key: key for key in fake.secrets[secret["name"]]["data"]}
+            if "items" in secret:
+                keys = {item["path"]: item["key"] for item in secret["items"]}
+            assert set(keys.values()) <= fake.secrets[secret["name"]]["data"].keys()
+            files |= {f"{mount['mountPath']}/{path}" for path in keys}
+    return files
+
+
+@pytest.mark.parametrize("folder", ["overlays/local", "demonstration"])
+def test_every_file_that_a_pod_is_told_of_is_in_a_secret_that_it_has(
+    api: Api, fake_api: FakeApi, tmp_path: Path, folder: str
+) -> None:
+    run(api, tmp_path)
+    common = common_variables("overlays/local")
+    for name, pod in workloads(folder):
+        for container in pod["containers"]:
+            told = [each.get("value", "") for each in container.get("env", [])]
+            told += container.get("args", [])
+            told += common.values() if container.get("envFrom") else []
+            named = set(re.findall(r"/etc/hudhud/[\w./-]+", " ".join(told)))
+            assert named <= files_of(pod, container, fake_api), name
 
 
 # --- Rights -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -13,6 +14,7 @@ from kubernetes import client
 
 from ml.cli import main
 from ml.fleet import on_cluster
+from ml.fleet.retrain import retrain as command
 from services.cluster.api import Api
 from tests.k8s.fake_api import TOKEN, FakeApi
 from tests.k8s.rendered import Manifest, of_kind
@@ -90,6 +92,25 @@ def runs(fake_api: FakeApi) -> None:
     fake_api.pods_of_jobs[MADE] = [pod_of("retraining-pod")]
     fake_api.logs["retraining-pod"] = LINES
     fake_api.after_log = lambda _: ended(fake_api)
+
+
+def test_the_job_calls_the_command_as_it_wants_to_be_called(
+    cron_job: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = template["containers"]
+    for each in container["env"]:
+        monkeypatch.setenv(each["name"], each["value"])
+    assert container["args"][:2] == ["ml", "retrain"]
+    given = command.make_context("retrain", container["args"][2:]).params
+    assert given["promote"] is False
+    assert given["identity"] == "identity:8440"
+    assert given["signing_key"] == Path("/etc/hudhud/secrets/model-signing.key")
+    known = {option.envvar for option in command.params if isinstance(option, click.Option)}
+    told = {each["name"] for each in container["env"]} - {"COLUMNS"}
+    assert told <= known
+    # All it writes, it writes to where it may.
+    assert {given["store"].parts[1], given["work"].parts[1]} == {"tmp"}
 
 
 @pytest.mark.usefixtures("kubectl", "runs")
