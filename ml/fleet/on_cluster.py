@@ -19,10 +19,10 @@ from urllib3.exceptions import HTTPError
 from ml.command import REFUSED, errors, output
 from ml.fleet.client import Refused, Unreachable
 from ml.fleet.command import tell
+from ml.fleet.retrain import PROMOTE_VARIABLE
 
 CRON_JOB = "retraining"
 OURS = f"app.kubernetes.io/name={CRON_JOB}"
-PROMOTE_VARIABLE = "HUDHUD_RETRAINING_PROMOTES"
 POLL_SECONDS = 1.0
 CALL_SECONDS = (10, 30)  # to connect, to answer
 # A training may say nothing for longer; then its log is opened anew.

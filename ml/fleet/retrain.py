@@ -33,6 +33,7 @@ from ml.release import Manifest, read_manifest, read_verified_manifest
 
 WORK = Path("build/training")
 NOTE = "retrained"
+PROMOTE_VARIABLE = "HUDHUD_RETRAINING_PROMOTES"
 Told = Callable[[str, int, int | None], None]
 
 
@@ -42,7 +43,7 @@ Told = Callable[[str, int, int | None], None]
                    "--promote and nothing else.")  # fmt: skip
 @click.option("--context", help="On a cluster: kubectl's; if not given, the current one.")
 @click.option("--namespace", default="hudhud", show_default=True, help="On a cluster.")
-@click.option("--promote/--no-promote", default=None, envvar="HUDHUD_RETRAINING_PROMOTES",
+@click.option("--promote/--no-promote", default=None, envvar=PROMOTE_VARIABLE,
               help="Whether the model is promoted if the release gate lets it through; if not "
                    "said, it stays in shadow.")  # fmt: skip
 @click.option("--signing-key", type=any_path, default=SIGNING_KEY, show_default=True,
@@ -92,9 +93,14 @@ def retrain(
             refused = _refused(out, key, live, progress)
         # From here on policy has it, and signed: whoever looks for it finds it.
         with connect() as channel:
-            _try_it(channel, candidate.version, out, promote=bool(promote) and not refused)
-    if refused:
-        tell(f"The release gate refuses {candidate.version}: it stays in shadow.")
+            told = _try_it(channel, candidate.version, out)
+            if refused:
+                tell(f"The release gate refuses {candidate.version}: it stays in shadow.")
+            elif promote and told.live_version not in ("", live.version):
+                tell(f"{told.live_version} is live meanwhile, which {candidate.version} was not "
+                     "held against: it stays in shadow.")  # fmt: skip
+            elif promote:
+                _promote(channel, candidate.version)
 
 
 def _live_and_trainings(channel: Any) -> tuple[Manifest, set[str]]:
@@ -146,9 +152,9 @@ def _refused(folder: Path, key: Any, live: Manifest, progress: Told) -> bool:
     return found.refused
 
 
-def _try_it(channel: Any, version: str, folder: Path, *, promote: bool) -> None:
-    """Uploads a release and has it judge in shadow, or decide. Exits with 1 where some replica
-    does not run it.
+def _try_it(channel: Any, version: str, folder: Path) -> Any:
+    """Uploads a release and has it judge in shadow; what replicas run then. Exits with 1 where some
+    replica does not run it.
     """
     from hudhud.policy.v1 import model_pb2
     from hudhud.policy.v1 import model_service_pb2 as pb
@@ -164,12 +170,16 @@ def _try_it(channel: Any, version: str, folder: Path, *, promote: bool) -> None:
     if behind:
         tell(f"{', '.join(behind)}: {version} is not in shadow there; `hudhud-ml fleet` says why.")
         sys.exit(REFUSED)
-    if not promote:
-        output.print(f"{version} is in shadow. To see what it makes of the traffic: "
-                     "hudhud-ml shadow-report")  # fmt: skip
-        return
+    output.print(f"{version} is in shadow. To see what it makes of the traffic: "
+                 "hudhud-ml shadow-report")  # fmt: skip
+    return told
+
+
+def _promote(channel: Any, version: str) -> None:
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
     request = pb.PromoteModelRequest(version=version, note=NOTE)
-    models.PromoteModel(request, timeout=SWITCH_SECONDS)
+    stub_of(channel).PromoteModel(request, timeout=SWITCH_SECONDS)
     output.print(f"{version} is live. To go back: hudhud-ml rollback")
 
 

@@ -41,13 +41,13 @@ class Terminal:
     """Where the operator types."""
 
     def __init__(self, state: Path) -> None:
-        self._environment = {"HUDHUD_STATE_DIR": str(state), "COLUMNS": "200"}
+        self.environment = {"HUDHUD_STATE_DIR": str(state), "COLUMNS": "200"}
 
     async def __call__(self, *arguments: str) -> tuple[int, str, str]:
         """The exit code, and what came on both outputs."""
         # In a thread, because the platform's parties live on this event loop.
         result = await asyncio.to_thread(
-            CliRunner().invoke, main, list(arguments), env=self._environment
+            CliRunner().invoke, main, list(arguments), env=self.environment
         )
         return result.exit_code, result.stdout, result.stderr
 
@@ -149,12 +149,21 @@ async def test_a_retraining_ends_in_shadow_and_goes_further_only_through_the_gat
     await terminal("shadow", "--end")  # as if it had been cut short behind the upload
     assert (await retrain())[1] == states
 
-    monkeypatch.setattr("ml.fleet.retrain._refused", lambda *_: False)
+    def let_through_after_somebody_promoted_another(*_: Any) -> bool:
+        promoted = CliRunner().invoke(main, ["promote", tried], env=terminal.environment)
+        assert promoted.exit_code == 0, promoted.output
+        return False
+
+    monkeypatch.setattr("ml.fleet.retrain._refused", let_through_after_somebody_promoted_another)
     told, states = await retrain("--seed", "2", "--promote")
-    assert states[tried] == "stored"
+    assert f"{tried} is live meanwhile" in told
+    assert states[tried] == "live"
+    monkeypatch.setattr("ml.fleet.retrain._refused", lambda *_: False)
+    told, states = await retrain("--seed", "3", "--promote")
     (live,) = [version for version, state in states.items() if state == "live"]
-    assert f"{live} is live" in told
-    assert (await terminal("rollback"))[0] == 0
+    assert (f"{live} is live" in told, live != tried) == (True, True)
+    for _ in range(2):
+        assert (await terminal("rollback"))[0] == 0
 
 
 async def test_what_people_say_goes_to_reviewers_and_back(

@@ -14,6 +14,7 @@ from kubernetes import client
 
 from ml.cli import main
 from ml.fleet import on_cluster
+from ml.fleet.retrain import PROMOTE_VARIABLE
 from ml.fleet.retrain import retrain as command
 from services.cluster.api import Api
 from tests.k8s.fake_api import TOKEN, FakeApi
@@ -137,8 +138,8 @@ def test_the_role_is_as_wide_as_that(fake_api: FakeApi, cron_job: Manifest) -> N
 def test_who_starts_it_says_whether_it_promotes(fake_api: FakeApi, option: str, value: str) -> None:
     assert retrain(option).exit_code == 0
     (container,) = fake_api.jobs[MADE]["spec"]["template"]["spec"]["containers"]
-    said = [each for each in container["env"] if each["name"] == on_cluster.PROMOTE_VARIABLE]
-    assert said == [{"name": on_cluster.PROMOTE_VARIABLE, "value": value}]
+    said = [each for each in container["env"] if each["name"] == PROMOTE_VARIABLE]
+    assert said == [{"name": PROMOTE_VARIABLE, "value": value}]
 
 
 @pytest.mark.usefixtures("kubectl", "runs", "cron_job")
