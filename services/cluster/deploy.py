@@ -25,7 +25,7 @@ DEMONSTRATION = "demonstration"
 # The overlay that is for trying things out: the others have real businesses in them.
 TRIAL_OVERLAY = "local"
 POLL_SECONDS = 1.0
-_OUR_IMAGE = re.compile(r"^(?P<before>\s*(?:- )?image: )hudhud(?::\S+)?$", re.MULTILINE)
+_OUR_IMAGE = re.compile(r"^(?P<before>\s*(?:- )?image: )(?:\S+/)?hudhud(?::\S+)?$", re.MULTILINE)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

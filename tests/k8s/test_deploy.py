@@ -151,6 +151,15 @@ def test_another_image_takes_the_place_of_ours_alone(
     }
 
 
+def test_another_image_takes_the_place_of_the_one_in_a_registry_too(
+    cluster: Cluster, command: Callable[..., int]
+) -> None:
+    cluster.answer(WORKLOADS, [deployment("edge", ready=1)])
+    assert command("up", "production", "--image", "registry.example/team/hudhud:2") == 0
+    ours = set(re.findall(r"image: (\S*hudhud\S*)", cluster.given("apply")))
+    assert ours == {"registry.example/team/hudhud:2"}
+
+
 def test_what_does_not_come_up_is_named_with_the_reason(
     cluster: Cluster, command: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
