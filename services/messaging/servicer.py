@@ -141,7 +141,10 @@ def _judged(items: Sequence[Any]) -> tuple[list[Any], dict[int, Refusal]]:
     sound = []
     refusals: dict[int, Refusal] = {}
     for index, item in enumerate(items):
-        if found := rules.violations(item):
+        found = rules.violations(item)
+        if len({envelope.end_id for envelope in item.envelopes}) < len(item.envelopes):
+            found.append(Violation("envelopes", "an end has more than one"))
+        if found:
             refusals[index] = rules.refusal(found)
         else:
             sound.append(item)

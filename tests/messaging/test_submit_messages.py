@@ -108,18 +108,20 @@ async def test_one_bad_item_fails_no_other(
         business_id=str(business.business_id),
         envelopes=[sealed(business.edge_id)],
     )
-    nameless, empty, large = pb.SubmitItem(), pb.SubmitItem(), pb.SubmitItem()
-    for item in (nameless, empty, large):
+    nameless, empty, large, double = (pb.SubmitItem() for _ in range(4))
+    for item in (nameless, empty, large, double):
         item.CopyFrom(good)
     nameless.business_id = "shop"
     del empty.envelopes[:]
     large.envelopes[0].ciphertext = bytes(140_001)
+    double.envelopes.append(good.envelopes[0])
     response = await device.SubmitMessages(
-        pb.SubmitMessagesRequest(items=[nameless, good, empty, large])
+        pb.SubmitMessagesRequest(items=[nameless, good, empty, large, double])
     )
     assert [outcome.refusal.reason for outcome in response.outcomes] == [
         "INVALID_FIELD",
         "",
+        "INVALID_FIELD",
         "INVALID_FIELD",
         "INVALID_FIELD",
     ]

@@ -19,7 +19,7 @@ from services.kit.access import Caller
 from services.kit.clock import Clock
 from services.kit.coalesce import Coalescer
 from services.kit.database import Connection, Database
-from services.kit.errors import CommonReasons, Refusal
+from services.kit.errors import Refusal
 from services.kit.wakeups import Wakeups
 from services.messaging.clearances import Clearance, Clearances
 from services.messaging.domain import (
@@ -132,8 +132,6 @@ class AcceptMessages:
             caller.must_act_for(clearance.key.business_id)
         except Refusal as refusal:
             return refusal
-        if len({envelope.end_id for envelope in offer.envelopes}) < len(offer.envelopes):
-            return Refusal(CommonReasons.INVALID_FIELD, "envelopes: an end has more than one.")
         return Cleared(clearance, offer)
 
     async def _accept(self, batch: Sequence[Cleared]) -> list[Answer]:
