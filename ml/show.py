@@ -9,8 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ml.command import output
 from ml.evaluation.limits import limits
 from ml.judgement import Explanation
+from ml.labelling.screen import message
 from ml.sentences import told
 from ml.thresholds import Thresholds
 
@@ -49,12 +51,7 @@ def explanation(text: str, explained: Explanation, thresholds: Thresholds) -> Gr
     said = [Text(sentence) for sentence in told(text, judgement, thresholds)]
     if judgement.abstention:
         why = Text(f"No judgement: {judgement.abstention}.", style="yellow")
-        return Group(Text(text), why, *said)
-    marked = Text(text)
-    for span in explained.spans:
-        marked.stylize(
-            "bold red" if judgement.unwanted >= 0.5 else "bold green", span.start, span.end
-        )
+        return Group(*message(text, None, output), why, *said)
     table = Table(show_header=False, box=None)
     for label in ("promotional", "scam", "transactional", "personal"):
         table.add_row(label, f"{getattr(judgement, label):.3f}")
@@ -62,7 +59,7 @@ def explanation(text: str, explained: Explanation, thresholds: Thresholds) -> Gr
     table.add_row(
         "as a direct message", "blocked" if thresholds.blocks_direct(judgement) else "allowed"
     )
-    return Group(marked, Text(), *said, Text(), table)
+    return Group(*message(text, explained, output), Text(), *said, Text(), table)
 
 
 def card(described: dict[str, Any]) -> str:

@@ -104,6 +104,18 @@ def test_explain_marks_words(with_model: list[str]) -> None:
     assert "as a direct message" in run("explain", text, *with_model).stdout
 
 
+@pytest.mark.parametrize("text", ["\u202eSALE \x1b[2J70% off", "\u202e\x1b[2J👍"])
+def test_explain_shows_what_would_steer_a_terminal_and_obeys_none_of_it(
+    text: str, with_model: list[str]
+) -> None:
+    shown = run("explain", text, *with_model).stdout
+
+    assert "‹U+202E›" in shown
+    assert "‹U+001B›" in shown
+    assert "\u202e" not in shown
+    assert "\x1b" not in shown
+
+
 def test_explain_says_why_it_does_not_judge(with_model: list[str]) -> None:
     assert "No judgement: too little text" in run("explain", "👍", *with_model).stdout
 
