@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,17 @@ from ml.classifier import Classifier
 from ml.cli import main
 from ml.command import SOME_LINES_UNUSABLE
 from ml.errors import CostsUnknown
-from ml.evaluation import cli, gate, limits, release_cli
+from ml.evaluation import cli, gate, limits, reached, release_cli
 from ml.evaluation.costs import costs_of
-from ml.evaluation.gate import TRAFFIC, load_live, traffic
+from ml.evaluation.gate import TRAFFIC, load_live, traffic, verdict
 from ml.evaluation.reached import Reached
+from ml.measuring import ATTACKS
 from ml.places import MANIFEST_FILE, Place
 from ml.release import MODEL_FILE, write_release
 from ml.report import Report
 from ml.train import Training
 from services.local.leash import Leash
-from tests.ml.conftest import Release
+from tests.ml.conftest import Release, in_silence
 
 FAST = {"alone_milliseconds": 1.0, "batched_milliseconds": 0.1, "resident_megabytes": 50.0}
 
@@ -34,7 +36,8 @@ def quick_and_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(release_cli, "costs_of", lambda *_: FAST)
     monkeypatch.setattr(gate, "ATTACKED_MAX", 10)
     nowhere = Place(tmp_path / "released", tmp_path / "released.pub")
-    monkeypatch.setattr(cli, "RELEASED", nowhere)
+    for module in (cli, gate, reached):
+        monkeypatch.setattr(module, "RELEASED", nowhere)
 
 
 @pytest.fixture
@@ -45,7 +48,6 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                          ("named_least", 0.0)):  # fmt: skip
         eased[table] = dict.fromkeys(eased[table], limit)
     monkeypatch.setattr(limits, "limits", lambda: eased)
-    monkeypatch.setattr(gate, "reached", lambda: Reached({}))
     return eased
 
 
@@ -199,6 +201,27 @@ def test_what_the_live_model_misses_on_files_another_may_miss_too(
     beside_a_strict_one = told_of("strict")
     assert beside_a_strict_one["exit_code"] == 1
     assert beside_a_strict_one["known"] == ""
+
+
+@pytest.mark.parametrize("version", ["", "another"])
+def test_what_disguises_get_past_the_released_model_they_may_get_past_another(
+    version: str, lenient: dict[str, Any], small_classifier: Classifier, release: Release,
+    public_key_file: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Both are attacked with the same messages, whatever the corpus is when they are."""
+    lenient["lost_under"] = dict.fromkeys(lenient["lost_under"], -2.0)
+    candidate = small_classifier
+    candidate.manifest = replace(
+        candidate.manifest, version=version or candidate.manifest.version
+    )  # fmt: skip
+    without = verdict(candidate, None, [], FAST, in_silence)
+    assert {check.what for check in without.broken} == {f"lost to {name}" for name in ATTACKS}
+
+    for module in (gate, reached):
+        monkeypatch.setattr(module, "RELEASED", Place(release.folder, public_key_file))
+    beside = verdict(candidate, None, [], FAST, in_silence)
+    assert not beside.broken
+    assert {check.what for check in beside.known} == {f"lost to {name}" for name in ATTACKS}
 
 
 def test_time_is_taken_of_traffic_as_it_is_on_the_road() -> None:
