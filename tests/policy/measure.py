@@ -110,11 +110,17 @@ async def measure_all(
     def reply() -> pb.ScreenItem:
         return business.item(chance.choice(people), f"Yes, {letters()} {letters()} is here.", REPLY)
 
+    def offer() -> pb.ScreenItem:
+        return business.item(
+            chance.choice(people), f"{letters()} sale! {letters()}: 70% off, buy now!"
+        )
+
     makers = {
         "templates": of_template,
         "direct, all different": direct,
         "direct, other numbers": same_words,
         "replies": reply,
+        "offers, stopped": offer,
     }
     await screen_all(business, [direct() for _ in range(1280)], items, at_once)
 

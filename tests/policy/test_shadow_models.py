@@ -159,6 +159,26 @@ async def test_nobody_waits_for_it(
     assert told.dropped_count >= 4
 
 
+async def test_what_waits_when_it_ends_is_counted_too(replica: Replica, in_shadow: Release) -> None:
+    """One message is just being read, two wait."""
+    process_id = replica.servicer._parts.models.shadow._watch.judge.process_id
+    business, person = Business(replica), Person(replica)
+    os.kill(process_id, signal.SIGSTOP)
+    try:
+        for word in "abc":
+            await business.allowed(business.item(person, f"{RECEIPT} Waiting {word}"))
+        await (await replica.models()).EndShadow(pb.EndShadowRequest())
+
+        async def ended() -> bool:
+            return [each.shadow_version for each in (await replicas(replica)).replicas] == [""]
+
+        await eventually(ended)
+    finally:
+        os.kill(process_id, signal.SIGCONT)
+    told = await judged(replica, in_shadow.version, 3)
+    assert (told.judged_count, told.dropped_count) == (1, 2)
+
+
 async def test_a_share_of_the_batches(replica: Replica, in_shadow: Release) -> None:
     models = await replica.models()
     before = await history(replica)

@@ -7,9 +7,8 @@ from uuid import UUID
 from services.kit.database import Database
 from services.policy.domain.messages import Decided
 from services.policy.errors import bad_page_token
+from services.policy.pages import PAGE_SIZE_DEFAULT
 from services.policy.store import preferences
-
-PAGE_SIZE_DEFAULT = 100
 
 
 async def list_preferences(

@@ -29,6 +29,7 @@ async def review_labels(
     """How many reviews are new, and which are about an entry that is not there or was withdrawn."""
     created = 0
     unknown = []
+    sound = []
     async with database.transaction("review_labels") as connection:
         about = await labels.get(connection, [review.of_entry_id for review in reviews])
         for review in reviews:
@@ -36,7 +37,11 @@ async def review_labels(
             if entry is None or not entry.wording or entry.state is State.WITHDRAWN:
                 unknown.append(review.entry_id)
             else:
-                created += await _decide(connection, review, entry, now)
+                sound.append((review, entry))
+        # In the order of the wording, so that two reviewers do not deadlock; of two decisions about
+        # the same, the later stays the later.
+        for review, entry in sorted(sound, key=lambda pair: pair[1].wording):
+            created += await _decide(connection, review, entry, now)
     return created, unknown
 
 
