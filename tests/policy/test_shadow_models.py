@@ -44,7 +44,8 @@ async def in_shadow(replica: Replica, strict: Release) -> AsyncIterator[Release]
         told = await replicas(replica)
         return [each.shadow_version for each in told.replicas] == [strict.version]
 
-    await eventually(watches)
+    # It gives way to whatever else the machine does, also while it is loaded.
+    await eventually(watches, 100)
     yield strict
     await models.EndShadow(pb.EndShadowRequest())
 
