@@ -154,7 +154,6 @@ class Shadow:
                 written = time.monotonic()
 
     async def _judge(self, watch: _Watch, batch: Sequence[Seen]) -> None:
-        watch.counted = True
         templates = {seen.template.template_id: seen.template for seen in batch if seen.template}
         drafts = [seen.draft for seen in batch]
         try:
@@ -165,6 +164,7 @@ class Shadow:
             return
         for seen, reading in zip(batch, readings, strict=True):
             self._compare(watch, seen, reading)
+        watch.counted = True
 
     def _compare(self, watch: _Watch, seen: Seen, reading: Readings) -> None:
         draft, template = seen.draft, seen.template
