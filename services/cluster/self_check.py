@@ -26,7 +26,7 @@ JOBS = ("services.cluster.prepare", "services.cluster.demonstrate", "services.bi
         "ml.cli", "ml.fleet.retrain")  # fmt: skip
 # Each step of a training, in seconds; what it learns is of no use.
 SMALL = Recipe(
-    shares=Shares(from_pattern=1, hard_pairs=0), languages=("ar", "sw"), bucket_bits=10,
+    shares=Shares(from_pattern=1, hard_pairs=0), languages=("hi-Latn", "sw"), bucket_bits=10,
     language_bits=10, iterations_max=3, lessons_max=500, hidden=4, epochs=1,
 )  # fmt: skip
 

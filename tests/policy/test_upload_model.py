@@ -95,7 +95,9 @@ async def test_what_the_installation_signed_itself_is_trusted_beside_the_release
     house_for_models: House, press: Press
 ) -> None:
     own = press.settings["model_verification_key_file"]
-    async with house_for_models.replica(installation_model_key_file=own) as replica:
+    async with house_for_models.replica(
+        installation_model_key_file=own, model_timeout_seconds=20.0
+    ) as replica:
         assert (await upload(replica, press.release())).created
         await refused(
             replica, press.release(key=Ed25519PrivateKey.generate()), "SignedByAnotherKey"
