@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from ml import symbols
 from ml.normalise import Views, views
@@ -100,7 +99,7 @@ def _words(points: Uint64s, owner: NDArray[np.intp]) -> tuple[Uint64s, NDArray[n
     return hashes, owner[starts]
 
 
-class MessageFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class MessageFeatures:
     """Texts to rows of a sparse matrix, each of length one.
 
     `bucket_bits` is the binary logarithm of the number of columns; `letters_longest` the longest

@@ -62,9 +62,10 @@ class Recipe:
     second_look: bool = True  # without, a model is 110 MB smaller and weaker
     lessons_max: int = 60_000  # of the second look, drawn by their weight
     first_share: float = 0.35  # of the first look in what both say together
-    hidden: int = 96
+    members: int = 3  # networks of the second look
+    hidden: int = 96  # of each
     penalty: float = 1.5
-    epochs: int = 8
+    epochs: int = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +263,11 @@ class _Learner:
         recipe = self._recipe
         random = np.random.default_rng(recipe.seed)
         shares = seen.weights / seen.weights.sum()
-        drawn = random.choice(len(shares), min(recipe.lessons_max, 2 * len(shares)), p=shares)
-        return fit_second(
-            rows[seen.pieces[drawn]].astype(np.float32), seen.labels[drawn],
-            recipe.hidden, recipe.penalty, recipe.epochs, recipe.seed,
-        )  # fmt: skip
+        lessons = []
+        for _ in range(recipe.members):
+            drawn = random.choice(len(shares), min(recipe.lessons_max, 2 * len(shares)), p=shares)
+            lessons.append((rows[seen.pieces[drawn]].astype(np.float32), seen.labels[drawn]))
+        return fit_second(lessons, recipe.hidden, recipe.penalty, recipe.epochs, recipe.seed)
 
     def _temperature(self, scores: Floats) -> float:
         """Of whole messages whose label is one of the classes."""

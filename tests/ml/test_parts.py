@@ -9,7 +9,7 @@ from ml.normalise import views
 from ml.parts import PART_LENGTH_MAX, parts
 from ml.pieces import pieces_of
 
-SENTENCES = st.lists(st.text(alphabet="abc ؟.!\n|", max_size=60), max_size=8).map(" ".join)
+SENTENCES = st.lists(st.text(alphabet="abc ؟.!\n|。好ก", max_size=60), max_size=8).map(" ".join)
 
 
 def test_sentences_are_parts_once_they_are_long_enough() -> None:
@@ -29,6 +29,11 @@ def test_arabic_sentences_are_parts() -> None:
     assert (
         len(parts("هل وصلك الطلب الذي أرسلناه أمس إلى بيتك؟ نتمنى لك يوما سعيدا مع العائلة.")) == 2
     )
+
+
+def test_chinese_and_thai_are_cut_without_full_stops_and_spaces_between_words() -> None:
+    assert len(parts("您的包裹已送达小区快递柜。今天全场五折，买一送一！欢迎光临。")) == 2
+    assert len(parts("พัสดุของคุณถูกจัดส่งเรียบร้อยแล้ว วันนี้ลดราคาทุกอย่างครึ่งราคาเฉพาะที่ร้าน")) == 2
 
 
 @given(SENTENCES)

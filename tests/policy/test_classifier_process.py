@@ -56,6 +56,12 @@ async def test_nothing_leaves_unscreened_while_the_classifier_is_away(
         assert codes(await business.blocked(business.item(person, OFFER)))
 
 
+async def test_its_process_is_small(judge: Judge) -> None:
+    """So it has not loaded scikit-learn (60 MB), nor the encoder's table of pieces (65 MB)."""
+    await judge.read([f"{RECEIPT} {OFFER} {number:b}" for number in range(256)])
+    assert psutil.Process(judge.process_id).memory_info().rss < 180e6
+
+
 async def test_a_classifier_that_hangs_is_started_anew(leash: Leash) -> None:
     judge = Judge(MODEL, MODEL_KEY.read_bytes(), SystemClock(), timeout_seconds=0.2)
     await judge.open()
