@@ -24,6 +24,7 @@ from rich.table import Table
 from hudhud.clearance.v1 import clearance_pb2
 from hudhud.edge.v1 import edge_service_pb2
 from hudhud.policy.v1 import evidence_pb2
+from services.kit.clock import new_id
 from services.local.demonstration.rates import CURRENCY_CODE, rates
 from services.local.errors import LocalError
 from services.local.parties import MICROS, Business, Doors, Operator, open_phone, text_message
@@ -33,6 +34,10 @@ PHONE_NUMBER: Final = "+963944000001"
 FRAME_ITEMS: Final = 64
 FRAMES_IN_FLIGHT: Final = 4
 ARRIVAL_SECONDS: Final = 60.0
+SENDINGS_MAX = 5
+AGAIN_SECONDS = 1.0  # of a pause before the second sending; twice that before the third
+# After these the message may be on its way all the same; sent again, it gets its first answer.
+UNDECIDED: Final = frozenset({"DEADLINE_EXCEEDED", "DEPENDENCY_UNAVAILABLE", "OVERLOADED"})
 NO_LABEL: Final = "(none)"
 
 KINDS: Final = {"direct": clearance_pb2.KIND_DIRECT, "reply": clearance_pb2.KIND_REPLY}
@@ -160,7 +165,7 @@ class Replay:
             receiving = asyncio.get_running_loop().create_task(self._receive(phone))
             start = time.monotonic()
             try:
-                await self._send(business, lines)
+                await self._send_all(business, lines)
                 await self._wait_for_arrivals()
             finally:
                 receiving.cancel()
@@ -176,8 +181,23 @@ class Replay:
             lines = [lines[int(position * step)] for position in range(self._limit)]
         return lines
 
-    async def _send(self, business: Business, lines: list[Line]) -> None:
+    async def _send_all(self, business: Business, lines: list[Line]) -> None:
+        """Sends the lines, and what a busy machine left undecided again, under the same ids."""
+        self.tally.lines = {str(new_id()): line for line in lines}
+        undecided = await self._send(business, list(self.tally.lines))
+        for sending in range(1, SENDINGS_MAX):
+            if undecided:
+                await asyncio.sleep(sending * AGAIN_SECONDS)
+                undecided = await self._send(business, [item.message_id for item in undecided])
+        for outcome in undecided:
+            self._note(outcome)
+
+    async def _send(
+        self, business: Business, message_ids: list[str]
+    ) -> list[edge_service_pb2.SendOutcome]:
+        """Sends them once, notes what became of them, and returns what is undecided."""
         room = asyncio.Semaphore(FRAMES_IN_FLIGHT)
+        undecided: list[edge_service_pb2.SendOutcome] = []
         with Progress(
             TextColumn("sending"),
             BarColumn(bar_width=40),
@@ -186,30 +206,40 @@ class Replay:
             TimeElapsedColumn(),
             console=console,
         ) as progress:
-            task = progress.add_task("", total=len(lines), rate=0.0)
+            task = progress.add_task("", total=len(message_ids), rate=0.0)
             async with business.send_many() as stream:
 
                 async def write() -> None:
-                    for start in range(0, len(lines), FRAME_ITEMS):
+                    for start in range(0, len(message_ids), FRAME_ITEMS):
                         await room.acquire()
-                        frame = [self._message(line) for line in lines[start : start + FRAME_ITEMS]]
+                        frame = map(self._message, message_ids[start : start + FRAME_ITEMS])
                         await stream.write(edge_service_pb2.SendMessagesRequest(messages=frame))
                     await stream.done_writing()
 
                 started = time.monotonic()
+                done = 0
                 async with asyncio.TaskGroup() as writing:
                     writing.create_task(write())
                     while (response := await stream.read()) is not None:
                         room.release()
                         for outcome in response.outcomes:
-                            self._note(outcome)
-                        done = len(self.tally.outcomes) + len(self._waiting)
+                            if outcome.refusal.reason in UNDECIDED:
+                                undecided.append(outcome)
+                            else:
+                                self._note(outcome)
+                        done += len(response.outcomes)
                         rate = done / max(time.monotonic() - started, 0.001)
                         progress.update(task, completed=done, rate=rate)
+        return undecided
 
-    def _message(self, line: Line) -> edge_service_pb2.OutgoingMessage:
-        message = text_message(PHONE_NUMBER, line.text, kind=self._kind, category=self._category)
-        self.tally.lines[message.message_id] = line
+    def _message(self, message_id: str) -> edge_service_pb2.OutgoingMessage:
+        message = text_message(
+            PHONE_NUMBER,
+            self.tally.lines[message_id].text,
+            kind=self._kind,
+            category=self._category,
+        )
+        message.message_id = message_id
         return message
 
     def _note(self, outcome: edge_service_pb2.SendOutcome) -> None:
