@@ -33,6 +33,7 @@ from ml.command import (
     output,
     refusals_told,
     rows_of,
+    seed_option,
     steps_told,
     text_given,
 )
@@ -85,7 +86,7 @@ for command in (
 @click.option("--data", multiple=True, type=existing,
               help="More labelled messages (JSON Lines, .gz or not). May be repeated.")  # fmt: skip
 @store_option
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@seed_option
 @click.option("--leave-out", type=click.Choice(["source", "group"]), default="source",
               show_default=True,
               help="What is left out as a whole while measuring on DATA: a source, or each group "

@@ -22,6 +22,9 @@ SIGNING_KEY = Path(".state/keys/model_release.key")
 REFUSED = 1
 SOME_LINES_UNUSABLE = 3
 
+# Takes what is being done, how many steps are done, and of how many.
+Told = Callable[[str, int, int | None], None]
+
 errors = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
 
@@ -67,6 +70,8 @@ model_option = click.option("--model", "folder", type=any_path, is_eager=True,
                                  "the released one.")  # fmt: skip
 key_option = click.option("--public-key", type=any_path, callback=key_of("folder"),
                           help="PEM of the key that releases are signed with.")  # fmt: skip
+seed_option = click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1,
+                           show_default=True)  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
@@ -114,8 +119,23 @@ def progress_bar() -> Progress:
 
 
 @contextmanager
-def steps_told() -> Iterator[Callable[[str, int, int | None], None]]:
-    """One bar that changes its name: what is being done, how many steps are done, of how many."""
-    with progress_bar() as bar:
-        task = bar.add_task("beginning", total=None)
-        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
+def steps_told() -> Iterator[Told]:
+    """One bar that changes its name; where standard error is no terminal, a line for each step, of
+    which `retrain --on-cluster` makes a bar.
+    """
+    if errors.is_terminal:
+        with progress_bar() as bar:
+            task = bar.add_task("beginning", total=None)
+            yield lambda what, done, of: bar.update(
+                task, description=what, completed=done, total=of
+            )
+        return
+    before = ""
+
+    def told(what: str, done: int, of: int | None) -> None:
+        nonlocal before
+        if what != before:
+            errors.print(f"[{done}/{of or '-'}] {what}", markup=False, soft_wrap=True)
+        before = what
+
+    yield told

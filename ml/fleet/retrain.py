@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,12 @@ import click
 from ml.command import (
     REFUSED,
     SIGNING_KEY,
+    Told,
     any_path,
     errors,
     output,
     refusals_told,
+    seed_option,
     steps_told,
 )
 from ml.data.cli import learned_from, store_option
@@ -34,7 +34,6 @@ from ml.release import Manifest, read_manifest, read_verified_manifest
 WORK = Path("build/training")
 NOTE = "retrained"
 PROMOTE_VARIABLE = "HUDHUD_RETRAINING_PROMOTES"
-Told = Callable[[str, int, int | None], None]
 
 
 @click.command()
@@ -49,7 +48,7 @@ Told = Callable[[str, int, int | None], None]
 @click.option("--signing-key", type=any_path, default=SIGNING_KEY, show_default=True,
               envvar="HUDHUD_MODEL_SIGNING_KEY_FILE",
               help="PEM of the Ed25519 key to sign with; policy trusts it.")  # fmt: skip
-@click.option("--seed", type=int, default=1, show_default=True)
+@seed_option
 @store_option
 @click.option("--work", type=any_path, default=WORK, show_default=True,
               help="Folder of finished steps, from which a training that was cut short goes on.",
@@ -86,7 +85,7 @@ def retrain(
         return
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        with _steps() as progress:
+        with steps_told() as progress:
             from ml.make_release import make_release
 
             candidate = make_release(recipe, rows, digests, work, out, key, progress)
@@ -181,21 +180,3 @@ def _promote(channel: Any, version: str) -> None:
     request = pb.PromoteModelRequest(version=version, note=NOTE)
     stub_of(channel).PromoteModel(request, timeout=SWITCH_SECONDS)
     output.print(f"{version} is live. To go back: hudhud-ml rollback")
-
-
-@contextmanager
-def _steps() -> Iterator[Told]:
-    """A bar on a terminal; elsewhere a line for each step, which `--on-cluster` makes a bar of."""
-    if errors.is_terminal:
-        with steps_told() as told:
-            yield told
-        return
-    before = ""
-
-    def progress(what: str, done: int, of: int | None) -> None:
-        nonlocal before
-        if what != before:
-            print(f"[{done}/{of or '-'}] {what}", file=sys.stderr, flush=True)
-        before = what
-
-    yield progress

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from ml.classifier import Classifier
 from ml.cli import main
-from ml.command import SOME_LINES_UNUSABLE
+from ml.command import SOME_LINES_UNUSABLE, Told
 from ml.data import Row
 from ml.data.labels import Entry
 from ml.data.store import Store
@@ -87,7 +87,7 @@ def test_score_needs_a_text_and_nothing_else(rows_file: Path, with_model: list[s
     "arguments",
     [("explain", "sale \udcff"), ("attack", "--text", "sale \udcff"),
      ("attack", "--text", "sale", "--language", "zz"), ("label", "--by", " "),
-     ("label", "--by", "\udcff"), ("train", "--seed", "-1")],
+     ("label", "--by", "\udcff"), ("train", "--seed", "-1"), ("retrain", "--seed", "-1")],
 )  # fmt: skip
 def test_what_is_typed_must_make_sense(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
@@ -161,6 +161,23 @@ def test_train_leaves_a_fresh_model_alone(
     assert trained == [SMALL]
     assert run(*arguments, "--seed", 2).exit_code == 0
     assert trained == [SMALL, replace(SMALL, seed=2)]
+
+
+def test_where_there_is_no_terminal_each_step_is_a_line(
+    small_training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(_recipe: Recipe, _rows: object, _digests: object, told: Told, *_: object) -> Training:
+        for done in range(3):
+            told("embedding", done, 3)
+        told("fitting [the second look]", 1, 2)
+        return small_training
+
+    monkeypatch.setattr("ml.make_release.train", train)
+    result = run("train", "--out", tmp_path / "made", "--signing-key", tmp_path / "release.key",
+                 "--store", tmp_path / "store", "--work", tmp_path / "work")  # fmt: skip
+
+    steps = [line for line in result.stderr.splitlines() if line.startswith("[")]
+    assert steps == ["[0/3] embedding", "[1/2] fitting [the second look]"]
 
 
 @pytest.mark.parametrize("alone", [True, False])
