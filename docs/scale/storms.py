@@ -9,6 +9,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Final
 
 from docs.scale.figures import Figures
@@ -160,7 +161,7 @@ def outage(
 
 # --- Phones that come back: services/ends/device/device.py ----------------------------------------
 
-RETRY_SECONDS: Final = 1.0
+RETURN_LONGEST_SECONDS: Final = 1.0
 # gRPC gives a connection up that is not made by then, and begins another.
 CONNECT_SECONDS_MAX: Final = 20.0
 RETURN_SECONDS: Final = 120.0  # longer is not waited for
@@ -183,7 +184,6 @@ def phones_return(
     replicas_left: int,
     utilisation: float,
     seed: int,
-    retry_spread: float = 0.0,
 ) -> Return:
     """The phones of a replica that ended attach to those that are left, which have work already."""
     chance = random.Random(seed)
@@ -196,8 +196,8 @@ def phones_return(
 
     def phone(number: int) -> Process:
         nonlocal begun
-        while True:
-            pause = RETRY_SECONDS * chance.uniform(1 - retry_spread, 1 + retry_spread)
+        for usual in chain(BACKOFF_SECONDS, repeat(RETURN_LONGEST_SECONDS)):
+            pause = usual * chance.uniform(1 - BACKOFF_SPREAD, 1 + BACKOFF_SPREAD)
             yield pause + chance.uniform(0, 0.05)  # the network
             begun += 1
             start = simulation.now

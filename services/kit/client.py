@@ -14,11 +14,15 @@ from typing import Any, NoReturn
 
 import grpc
 
+from services.kit.backoff import FACTOR, Backoff
 from services.kit.config import TlsFiles
 from services.kit.errors import CommonReasons, Refusal, peer_refusal, refusal_from_rpc_error
 from services.kit.token_source import TokenSource
 
 TIMEOUT_SECONDS = 5.0
+# Published in protos/README.md: for calls, and for streams that are opened again.
+RETRY_SECONDS_FIRST = 0.05
+RETRY_SECONDS_LONGEST = 1.0
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -91,6 +95,11 @@ def connect(
     )
 
 
+def backoff() -> Backoff:
+    """The pauses that are published, for a loop of a client's that goes on after them."""
+    return Backoff(RETRY_SECONDS_FIRST, RETRY_SECONDS_LONGEST)
+
+
 def service_config(retried: Sequence[str]) -> str:
     """Round robin, and up to four attempts for the given methods (gRFC A6)."""
     config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
@@ -104,9 +113,9 @@ def service_config(retried: Sequence[str]) -> str:
                 "name": names,
                 "retryPolicy": {
                     "maxAttempts": 4,
-                    "initialBackoff": "0.05s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 3,
+                    "initialBackoff": f"{RETRY_SECONDS_FIRST}s",
+                    "maxBackoff": f"{RETRY_SECONDS_LONGEST:g}s",
+                    "backoffMultiplier": FACTOR,
                     # A server that stops answers CANCELLED to calls that its code never saw.
                     "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },

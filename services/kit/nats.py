@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import TypeVar
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from services.kit.backoff import Backoff
 from services.kit.clock import Clock, SystemClock
 from services.kit.troubles import Troubles
 
@@ -105,7 +105,7 @@ class Nats:
 
     async def _supervise(self) -> None:
         place = ", ".join(self._servers)
-        delay_seconds = DELAY_SECONDS_MIN
+        backoff = Backoff(DELAY_SECONDS_MIN, DELAY_SECONDS_MAX)
         while True:
             closed = asyncio.Event()
             client = Client()
@@ -113,7 +113,7 @@ class Nats:
                 await self._connect(client, closed)
                 logger.info("connected to NATS at %s", place)
                 self._troubles.over()
-                delay_seconds = DELAY_SECONDS_MIN
+                backoff.over()
                 await self._set_client(client)
                 # The library does not always say so: it may close itself and fail in doing it.
                 while client.is_connected:
@@ -127,8 +127,7 @@ class Nats:
             finally:
                 await self._set_client(None)
                 await _discard(client)
-            await self._clock.sleep(delay_seconds * random.uniform(0.5, 1.5))
-            delay_seconds = min(delay_seconds * 2, DELAY_SECONDS_MAX)
+            await self._clock.sleep(backoff.pause_seconds())
 
     async def _connect(self, client: Client, closed: asyncio.Event) -> None:
         async def on_closed() -> None:

@@ -10,10 +10,11 @@ from docs.scale import arithmetic, breaks, claims, road, storms
 from docs.scale.claims import Answers
 from docs.scale.figures import Figures
 from services.billing import servicer as billing
-from services.ends.device import device, registration
+from services.ends.device import registration
 from services.ends.edge.config import EdgeSettings
 from services.identity.access_tokens import TOKEN_LIFETIME_SECONDS
-from services.kit.client import service_config
+from services.kit.backoff import SPREAD
+from services.kit.client import backoff, service_config
 from services.kit.coalesce import Coalescer
 from services.kit.jetstream import Stream
 from services.messaging.actions import accept_messages
@@ -57,7 +58,10 @@ def test_retries_are_those_that_are_published() -> None:
         pytest.approx([first * policy["backoffMultiplier"] ** number for number in range(3)])
         == storms.BACKOFF_SECONDS
     )
-    assert storms.RETRY_SECONDS == device.RETRY_SECONDS
+    assert storms.BACKOFF_SPREAD == SPREAD
+    pauses = backoff()
+    for expected in (*storms.BACKOFF_SECONDS, storms.RETURN_LONGEST_SECONDS):
+        assert pauses.pause_seconds() == pytest.approx(expected, rel=SPREAD)
 
 
 def test_what_was_also_measured_is_met_within_a_factor_of_two(
@@ -108,7 +112,7 @@ def test_phones_come_back_at_the_rate_of_what_is_left(figures: Figures, answers:
     for phones, one in answers.returns.items():
         if phones < answers.phones_max:
             expected = phones / answers.phones_max * SECONDS_OF_A_PHONE_S_PATIENCE
-            assert one.drained_seconds == pytest.approx(expected + storms.RETRY_SECONDS, rel=0.2)
+            assert one.drained_seconds == pytest.approx(expected + storms.BACKOFF_SECONDS[0], rel=0.2)
             assert one.begun_of_phone == 1
     most = max(answers.returns)
     assert most > answers.phones_max

@@ -29,12 +29,13 @@ from services.ends.device.platform import Connections, Platform, may_pass
 from services.ends.device.profiles import Profiles
 from services.ends.device.store import Message, Store
 from services.ends.sealing import envelopes
+from services.kit.backoff import Backoff
+from services.kit.client import backoff
 from services.kit.clock import Clock, SystemClock, new_id
 from services.kit.errors import Refusal
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS: Final = 1.0
 READS_AT_A_TIME: Final = 256
 ARRIVALS_AT_A_TIME: Final = 100
 
@@ -267,23 +268,25 @@ class Device:
     # --- In the background ------------------------------------------------------------------------
 
     async def _stay_attached(self) -> None:
+        pauses = backoff()
         while True:
             try:
-                await self._attach()
+                await self._attach(pauses)
             except (Refusal, EOFError) as error:
                 logger.info("the delivery stream broke: %s", error)
             except Exception:
                 # What was not acked comes again.
                 logger.exception("the delivery stream failed")
-            await self._clock.sleep(RETRY_SECONDS)
+            await self._clock.sleep(pauses.pause_seconds())
 
-    async def _attach(self) -> None:
+    async def _attach(self, pauses: Backoff) -> None:
         async with MailboxStream(self._connections.messaging.Attach()) as stream:
             telling = asyncio.get_running_loop().create_task(self._tell_reads(stream))
             try:
                 async for frame in stream:
                     if frame.envelopes:
                         await self._receive(frame.envelopes, stream)
+                    pauses.over()
                     if frame.confirmed_read_message_ids:
                         self._store.confirm_reads(frame.confirmed_read_message_ids)
                         self._read.set()  # There may be more than were told at once.
@@ -319,6 +322,7 @@ class Device:
 
     async def _stay_in_touch(self) -> None:
         """Hands over what was written and could not be, and publishes keys that are wanted."""
+        pauses = backoff()
         while True:
             await self._to_do.wait()
             self._to_do.clear()
@@ -331,9 +335,10 @@ class Device:
             except Exception:
                 logger.exception("what is to be done failed")
             else:
+                pauses.over()
                 continue
             self._to_do.set()
-            await self._clock.sleep(RETRY_SECONDS)
+            await self._clock.sleep(pauses.pause_seconds())
 
     async def _publish_keys(self) -> None:
         with self._changing_keys() as keys:

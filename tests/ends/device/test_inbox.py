@@ -200,6 +200,32 @@ async def test_a_broken_stream_is_opened_again_and_brings_what_was_not_acked(
     assert owner.texts == ["one", "two"]
 
 
+async def test_streams_that_bring_nothing_are_opened_again_ever_more_slowly(
+    owner: Owner, pen: Pen, town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, pauses = town.clock.sleep, list[float]()
+
+    async def noted(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(seconds)
+
+    async def break_stream() -> None:
+        opened = town.messaging.streams_opened
+        await town.messaging.break_streams()
+        await owner.until(lambda: town.messaging.streams_opened > opened)
+
+    await owner.until(lambda: town.messaging.streams_opened)
+    monkeypatch.setattr(town.clock, "sleep", noted)
+    for _ in range(5):
+        await break_stream()
+    await owner.get(pen.write(owner.person, owner.end_id, "one"))
+    await break_stream()
+    # Of many phones that a replica leaves behind no two come back at one moment.
+    for pause, published in zip(pauses, (0.05, 0.15, 0.45, 1, 1, 0.05), strict=True):
+        assert pause != published
+        assert pause == pytest.approx(published, rel=0.2)
+
+
 # --- Keys -----------------------------------------------------------------------------------------
 
 
