@@ -117,9 +117,9 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
         f"A single business: its account is one row, held by each batch until it commits. "
         f"Measured, {account} reservations a second on one account (batches of up to a thousand); "
         f"its cursor at the edge is such a row too. "
-        f"A whole day's {power(9)} would be {number(1e9 / DAY_SECONDS)}. A program that proves its "
-        f"API key for each message, and not once in {number(TOKEN_SECONDS / 60)} minutes, costs as "
-        f"much as {number(key_messages)} messages each time."
+        f"A whole day's {power(9)} would be {number(1e9 / DAY_SECONDS)}. An API key that a "
+        f"replica of identity has not met yet costs as much as {number(key_messages)} messages, "
+        f"right or wrong; one that was proven there once costs next to nothing."
     )
     header = ("a day", "breaks first", "what the design does", "not built")
     return prose(header, rows) + "\n\n" + note

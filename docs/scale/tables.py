@@ -50,7 +50,7 @@ def beside(figures: Figures) -> str:
     shown = ("edge", "policy", "messaging", "identity", "postgres")
     rows = [[text, *(number(figures.cpu(name, one)) for one in shown)] for name, text in stages]
     key = number(figures["api_key_cpu"])
-    rows.append(["an API key proven (argon2id)", "", "", "", key, ""])
+    rows.append(["an API key proven for the first time (argon2id)", "", "", "", key, ""])
     note = (
         f"A stream that waits takes {amount(figures['stream_memory'] * 1e3, 'B')} of messaging. "
         f"The relay's leader takes {number(figures['relay_cpu'])} µs for an event."

@@ -161,12 +161,11 @@ async def measure_tokens(
 
 
 async def measure_hash(add: Add) -> None:
-    """What it costs to prove an API key."""
+    """What it costs to prove an API key, once in each process of identity."""
     hasher = SecretHasher()
     secret = new_secret()
     used = time.process_time()
-    secret_hash = await hasher.hash(secret)
     for _ in range(HASHES):
-        await hasher.verify(secret_hash, secret)
+        await hasher.hash(secret)
     hasher.close()
-    add("api_key_cpu", (time.process_time() - used) / (HASHES + 1) * 1e6, "us")
+    add("api_key_cpu", (time.process_time() - used) / HASHES * 1e6, "us")
