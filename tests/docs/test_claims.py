@@ -112,7 +112,9 @@ def test_phones_come_back_at_the_rate_of_what_is_left(figures: Figures, answers:
     for phones, one in answers.returns.items():
         if phones < answers.phones_max:
             expected = phones / answers.phones_max * SECONDS_OF_A_PHONE_S_PATIENCE
-            assert one.drained_seconds == pytest.approx(expected + storms.BACKOFF_SECONDS[0], rel=0.2)
+            assert one.drained_seconds == pytest.approx(
+                expected + storms.BACKOFF_SECONDS[0], rel=0.2
+            )
             assert one.begun_of_phone == 1
     most = max(answers.returns)
     assert most > answers.phones_max
