@@ -53,18 +53,20 @@ COPY requirements/service.lock requirements/
 COPY build/stubs build/stubs
 COPY ml ml
 COPY services services
-# The bill of materials names what is really there, and the check says whether it is enough. What the
-# check imports of Python itself stays compiled: nobody could keep that later.
-RUN python -m services.cluster.bill_of_materials requirements/service.lock \
+# Perl goes the way it came, so that dpkg does not know of it any more: the bill of materials names what
+# is really there, and the check says whether it is enough. What the check imports of Python itself
+# stays compiled: nobody could keep that later.
+RUN dpkg --purge --force-remove-essential --force-depends perl-base \
+    && python -m services.cluster.bill_of_materials requirements/service.lock \
         > bill-of-materials.cdx.json \
     && python -m services.cluster.self_check \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash services ml build \
     && rm -rf requirements \
     && chmod -R a+rX .
-# Of the base go pip, Perl and what else nobody would miss who does not install; licences stay.
+# Of the base go pip and what else nobody would miss who does not install; licences stay.
 RUN cd "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" \
     && rm -rf ensurepip idlelib lib2to3 pydoc_data test tkinter turtledemo site-packages/* \
-        /usr/local/include /usr/bin/perl* /usr/lib/*/perl* /usr/lib/*/gconv /usr/share/locale /usr/share/man /usr/share/info \
+        /usr/local/include /usr/lib/*/gconv /usr/share/locale /usr/share/man /usr/share/info \
         /usr/share/python-wheels /var/cache/* /var/lib/apt/lists/* /var/log/* \
     && find /usr/share/doc -type f ! -name copyright -delete
 ARG SIZE_MAX_BYTES=400000000

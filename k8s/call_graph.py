@@ -67,7 +67,8 @@ spec:
   podSelector: {}
   policyTypes: [Ingress, Egress]
 ---
-# Everybody may ask for addresses: the cluster's DNS, or a cache of it on the node.
+# Everybody may ask for addresses: the cluster's DNS, or a cache of it on the node. Such a cache may
+# be no pod, and answer at the address of the DNS's service: whatever is inside, on the port of DNS.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -81,10 +82,20 @@ spec:
             matchLabels:
               kubernetes.io/metadata.name: kube-system
           podSelector:
-            matchLabels:
-              k8s-app: kube-dns
+            matchExpressions:
+              - key: k8s-app
+                operator: In
+                values: [kube-dns, node-local-dns]
+        - ipBlock:
+            cidr: 10.0.0.0/8
+        - ipBlock:
+            cidr: 100.64.0.0/10
         - ipBlock:
             cidr: 169.254.0.0/16
+        - ipBlock:
+            cidr: 172.16.0.0/12
+        - ipBlock:
+            cidr: 192.168.0.0/16
       ports:
         - port: 53
           protocol: UDP

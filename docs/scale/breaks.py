@@ -15,7 +15,7 @@ from docs.scale.markdown import amount, number, power, prose
 
 # k8s/base/messaging.yaml, and the most replicas of overlays/production.
 MESSAGING_MEMORY_BYTES = 1 << 30
-REPLICAS_MAX = 30
+REPLICAS_MAX = 12
 ONE_TIME_KEYS = 50  # services/ends/device/registration.py
 # A reservation and a capture; a receipt stands beside them.
 ENTRIES_OF_MESSAGE = 2
@@ -50,8 +50,9 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
             f"{amount(at[5].stream_memory_bytes, 'B')}, more than one replica of messaging may "
             f"have ({amount(MESSAGING_MEMORY_BYTES, 'B')}), while messages want "
             f"{number(at[5].road_cores['messaging'])} of a core.",
-            "Any replica serves any stream; wake-ups find it. More replicas.",
-            "The autoscaler looks at CPU alone. It has to count streams or memory.",
+            "Any replica serves any stream; wake-ups find it. More replicas: messaging's "
+            "autoscaler looks at memory too.",
+            "What refuses a phone at the door of a replica that is full meanwhile.",
         ),
         (
             power(6),

@@ -6,11 +6,14 @@ The file is the one that `hudhud-ml label` reads and writes (ml/data/README.md).
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import click
@@ -35,13 +38,25 @@ def export_labels(channel: Any, out: Path | None) -> None:
     `hudhud-ml label --add FILE` takes it in; once more changes nothing.
     """
     count = 0
-    if out is not None:
-        out.touch(mode=0o600)  # What people handed over is for its reviewers alone.
-    with click.open_file(str(out) if out else "-", "w", encoding="utf-8", atomic=bool(out)) as sink:
+    with _private(out) if out else nullcontext(sys.stdout) as sink:
         for entry in exported(channel):
             print(json.dumps(entry.as_data(), ensure_ascii=False), file=sink)
             count += 1
     errors.print(f"{count:,} entries.")
+
+
+@contextmanager
+def _private(path: Path) -> Iterator[IO[str]]:
+    """A file that is there once it is whole, and its owner's alone from the first byte, whatever
+    was there before: what people handed over is for reviewers.
+    """
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # mkstemp has made it 0600
+            yield file
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
 
 
 def exported(channel: Any) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubernetes import client, config
@@ -19,7 +19,6 @@ from urllib3.exceptions import HTTPError
 from ml.command import REFUSED, errors, output
 from ml.fleet.client import Refused, Unreachable
 from ml.fleet.command import tell
-from ml.fleet.retrain import PROMOTE_VARIABLE
 
 CRON_JOB = "retraining"
 OURS = f"app.kubernetes.io/name={CRON_JOB}"
@@ -30,15 +29,18 @@ LOG_SECONDS = (10, 120)
 _STEP = re.compile(r"\[(?P<done>\d+)/(?P<of>\d+)\] (?P<what>.+)")
 
 
-def retrain_on_cluster(context: str | None, namespace: str, promote: bool | None) -> None:
-    """Start a retraining, or find the one that is under way, and follow it. Raises Unreachable and
+def retrain_on_cluster(
+    context: str | None, namespace: str, said: Mapping[str, bool | None]
+) -> None:
+    """Start a retraining, or find the one that is under way, and follow it. What is said here
+    (True, False) takes the place of the CronJob's variable of that name. Raises Unreachable and
     Refused. Exits with 1 if it fails.
     """
     try:
         config.load_kube_config(context=context)  # type: ignore[no-untyped-call]
         followed = _Retraining(namespace)
         if not followed.find():
-            followed.start(promote)
+            followed.start({name: value for name, value in said.items() if value is not None})
         followed.follow()
     except ConfigException as error:
         raise Unreachable(f"kubectl knows no such cluster: {error}") from error
@@ -71,19 +73,17 @@ class _Retraining:
         errors.print(f"{self._name} is under way already.")
         return True
 
-    def start(self, promote: bool | None) -> None:
-        """Make a Job as `kubectl create job --from` does; `promote` says otherwise than the CronJob
-        whether its model may be promoted.
-        """
+    def start(self, said: Mapping[str, bool]) -> None:
+        """Make a Job as `kubectl create job --from` does, with these variables of its own."""
         cron_job = self._batch.read_namespaced_cron_job(
             CRON_JOB, self._namespace, _request_timeout=CALL_SECONDS
         )
         template = cron_job.spec.job_template
-        if promote is not None:
-            container = template.spec.template.spec.containers[0]
-            others = [each for each in container.env or [] if each.name != PROMOTE_VARIABLE]
-            said = client.V1EnvVar(name=PROMOTE_VARIABLE, value=str(promote).lower())
-            container.env = [*others, said]
+        container = template.spec.template.spec.containers[0]
+        container.env = [
+            *(each for each in container.env or [] if each.name not in said),
+            *(client.V1EnvVar(name=name, value=str(yes).lower()) for name, yes in said.items()),
+        ]
         job = client.V1Job(
             metadata=client.V1ObjectMeta(
                 generate_name=f"{CRON_JOB}-by-hand-",

@@ -34,17 +34,21 @@ from ml.release import Manifest, read_manifest, read_verified_manifest
 WORK = Path("build/training")
 NOTE = "retrained"
 PROMOTE_VARIABLE = "HUDHUD_RETRAINING_PROMOTES"
+REPLACE_VARIABLE = "HUDHUD_RETRAINING_REPLACES_SHADOW"
 
 
 @click.command()
 @click.option("--on-cluster", is_flag=True,
               help="As a Job of the cluster that kubectl knows, made from its CronJob; it is told "
-                   "--promote and nothing else.")  # fmt: skip
+                   "--promote and --replace-shadow and nothing else.")  # fmt: skip
 @click.option("--context", help="On a cluster: kubectl's; if not given, the current one.")
 @click.option("--namespace", default="hudhud", show_default=True, help="On a cluster.")
 @click.option("--promote/--no-promote", default=None, envvar=PROMOTE_VARIABLE,
               help="Whether the model is promoted if the release gate lets it through; if not "
                    "said, it stays in shadow.")  # fmt: skip
+@click.option("--replace-shadow/--keep-shadow", default=None, envvar=REPLACE_VARIABLE,
+              help="Whether another model that is in shadow makes room; if not said, it stays "
+                   "there and nothing is retrained.")  # fmt: skip
 @click.option("--signing-key", type=any_path, default=SIGNING_KEY, show_default=True,
               envvar="HUDHUD_MODEL_SIGNING_KEY_FILE",
               help="PEM of the Ed25519 key to sign with; policy trusts it.")  # fmt: skip
@@ -57,7 +61,7 @@ PROMOTE_VARIABLE = "HUDHUD_RETRAINING_PROMOTES"
 @refusals_told
 def retrain(
     connect: Connect, on_cluster: bool, context: str | None, namespace: str, promote: bool | None,
-    signing_key: Path, seed: int, store: Path, work: Path,
+    replace_shadow: bool | None, signing_key: Path, seed: int, store: Path, work: Path,
 ) -> None:  # fmt: skip
     """Train anew, hold the model to the release gate, and try it in shadow beside the live one.
 
@@ -68,7 +72,8 @@ def retrain(
     if on_cluster:
         from ml.fleet.on_cluster import retrain_on_cluster
 
-        retrain_on_cluster(context, namespace, promote)
+        said = {PROMOTE_VARIABLE: promote, REPLACE_VARIABLE: replace_shadow}
+        retrain_on_cluster(context, namespace, said)
         return
     key = read_signing_key(signing_key)
     with connect() as channel:
@@ -83,6 +88,9 @@ def retrain(
     if training_digest(recipe, digests) in trainings:
         output.print("The model that is live or in shadow was trained from just this.")
         return
+    if not replace_shadow:
+        with connect() as channel:
+            _leave_alone(channel)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         with steps_told() as progress:
@@ -92,7 +100,7 @@ def retrain(
             refused = _refused(out, key, live, progress)
         # From here on policy has it, and signed: whoever looks for it finds it.
         with connect() as channel:
-            told = _try_it(channel, candidate.version, out)
+            told = _try_it(channel, candidate.version, out, replace_shadow)
             if refused:
                 tell(f"The release gate refuses {candidate.version}: it stays in shadow.")
             elif promote and told.live_version not in ("", live.version):
@@ -151,9 +159,25 @@ def _refused(folder: Path, key: Any, live: Manifest, progress: Told) -> bool:
     return found.refused
 
 
-def _try_it(channel: Any, version: str, folder: Path) -> Any:
+def _leave_alone(channel: Any, version: str = "") -> None:
+    """Exits with 1 where another model than this is in shadow: somebody is looking at what it does,
+    and a trial that is ended is not taken up again.
+    """
+    from hudhud.policy.v1 import model_service_pb2 as pb
+
+    tried = stub_of(channel).ListReplicas(pb.ListReplicasRequest(), timeout=20).shadow_version
+    if tried in ("", version):
+        return
+    made = f"{version} was uploaded and is not tried" if version else "Nothing was trained"
+    tell(f"{made}: {tried} is in shadow. End that (hudhud-ml promote {tried}, or hudhud-ml shadow "
+         "--end) and retrain again, or have it make room: --replace-shadow, on a cluster "
+         f"{REPLACE_VARIABLE} in the CronJob.")  # fmt: skip
+    sys.exit(REFUSED)
+
+
+def _try_it(channel: Any, version: str, folder: Path, replace_shadow: bool | None) -> Any:
     """Uploads a release and has it judge in shadow; what replicas run then. Exits with 1 where some
-    replica does not run it.
+    replica does not run it, and where another model is tried that need not make room.
     """
     from hudhud.policy.v1 import model_pb2
     from hudhud.policy.v1 import model_service_pb2 as pb
@@ -164,6 +188,9 @@ def _try_it(channel: Any, version: str, folder: Path) -> Any:
     # One that was cut short behind the upload made the same model, and another manifest.
     if version not in kept:
         uploaded(models, str(folder), NOTE)
+    if not replace_shadow:
+        # Somebody may have begun a trial while this one learned.
+        _leave_alone(channel, version)
     told = shadowed(models, version, 100, NOTE)
     behind = [each.host for each in told.replicas if each.shadow_version != version]
     if behind:

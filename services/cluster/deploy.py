@@ -24,6 +24,8 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "k8s"
 DEMONSTRATION = "demonstration"
 # The overlay that is for trying things out: the others have real businesses in them.
 TRIAL_OVERLAY = "local"
+# With a Namespace goes everything in it, with a Cluster of CloudNativePG its volumes.
+KEEPS_DATA = ("Namespace", "Cluster", "Database")
 POLL_SECONDS = 1.0
 _OUR_IMAGE = re.compile(r"^(?P<before>\s*(?:- )?image: )(?:\S+/)?hudhud(?::\S+)?$", re.MULTILINE)
 
@@ -47,7 +49,7 @@ def up(overlay: str, *, image: str, wait_seconds: int) -> None:
     _wait(wait_seconds)
     if overlay == TRIAL_OVERLAY:
         kubectl("apply", "--filename=-", given=_manifests(DEMONSTRATION, image))
-        _follow_demonstration()
+        _follow_demonstration(wait_seconds)
     _explain(overlay)
 
 
@@ -56,16 +58,21 @@ def up(overlay: str, *, image: str, wait_seconds: int) -> None:
 @click.option("--data", "with_data", is_flag=True, help="And all data, keys and secrets, for ever.")
 def down(overlay: str, *, with_data: bool) -> None:
     """Remove what an overlay put up; what it stored stays, unless told otherwise."""
-    manifests = _without_namespace(_manifests(f"overlays/{overlay}", ""))
+    manifests = _without(KEEPS_DATA, _manifests(f"overlays/{overlay}", ""))
     _remove_jobs()
-    kubectl("delete", "--ignore-not-found", "--wait=true", "--filename=-", given=manifests)
+    for each in (_manifests(DEMONSTRATION, ""), manifests):
+        kubectl("delete", "--ignore-not-found", "--wait=true", "--filename=-", given=each)
+    # Each change of a setting has left a config map of another name behind.
+    ours = ("--selector=app.kubernetes.io/part-of=hudhud", "--namespace", NAMESPACE)
+    kubectl("delete", "configmap", *ours, "--ignore-not-found", "--wait=true")
     if with_data:
         kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=true")
         console.print(f"Everything is gone, with the namespace {NAMESPACE}.")
         return
     console.print(
-        "Everything is stopped. What was stored is still there: the volumes of PostgreSQL and"
-        f" NATS, and the Secrets in the namespace {NAMESPACE}. To remove them too, for ever:"
+        "Every service is stopped. What was stored is still there: PostgreSQL's data (a cluster of"
+        " CloudNativePG runs on, for its volumes would go with it), the volumes of NATS, and the"
+        f" Secrets in the namespace {NAMESPACE}. To remove them too, for ever:"
         f" make undeploy OVERLAY={overlay} DATA=1"
     )
 
@@ -80,11 +87,11 @@ def _manifests(folder: str, image: str) -> str:
     return _OUR_IMAGE.sub(rf"\g<before>{image}", manifests) if image else manifests
 
 
-def _without_namespace(manifests: str) -> str:
-    """The manifests without the Namespace, whose end would be the end of everything in it."""
+def _without(kinds: tuple[str, ...], manifests: str) -> str:
+    """The manifests that are of none of these kinds."""
     documents = manifests.split("\n---\n")
-    kept = [each for each in documents if not re.search(r"^kind: Namespace$", each, re.MULTILINE)]
-    return "\n---\n".join(kept)
+    unwanted = re.compile(rf"^kind: ({'|'.join(kinds)})$", re.MULTILINE)
+    return "\n---\n".join(each for each in documents if not unwanted.search(each))
 
 
 def _remove_jobs() -> None:
@@ -125,27 +132,37 @@ def _wait(wait_seconds: int) -> None:
     )
 
 
-def _follow_demonstration() -> None:
+def _follow_demonstration(wait_seconds: int) -> None:
     """Print the demonstration's log as it comes. Raises ClusterError if it fails."""
-    job = f"job/{DEMONSTRATION}"
-    # The log can be followed once there is a pod that has started.
-    command = ["logs", "--follow", "--pod-running-timeout=2m", "--namespace", NAMESPACE, job]
-    subprocess.run([program(), *command], check=False)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
+    end = time.monotonic() + wait_seconds
+    was_shown = False
+    while True:
+        # Asked first: what it printed before it ended is there to be read then.
         (state,) = [
             progress_of(each)
             for each in listed(["jobs"])
             if each["metadata"]["name"] == DEMONSTRATION
         ]
+        has_ended = state.is_complete or state.failed
+        # A container that is still being made has no log, and kubectl does not wait for it.
+        if not was_shown and (has_ended or _demonstration_runs()):
+            command = ["logs", "--follow", "--namespace", NAMESPACE, f"job/{DEMONSTRATION}"]
+            subprocess.run([program(), *command], check=False)
+            was_shown = True
+            continue
         if state.is_complete:
             return
-        if state.failed:
+        if state.failed or time.monotonic() > end:
             break
         time.sleep(POLL_SECONDS)
     raise ClusterError(
         "The demonstration did not turn out as expected.\n" + "\n".join(troubles(listed(["pods"])))
     )
+
+
+def _demonstration_runs() -> bool:
+    pods = listed(["pods"], f"--selector=app.kubernetes.io/name={DEMONSTRATION}")
+    return any(pod["status"].get("phase") != "Pending" for pod in pods)
 
 
 def _explain(overlay: str) -> None:

@@ -29,9 +29,11 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    # A peer that was restarted is found again within seconds.
+    # A peer that was restarted is found again within seconds, and at another address too: unless
+    # told otherwise, gRPC asks DNS once in 30 seconds, and a new pod has a new address.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
 )
 # Whatever its name says, so long may a connection take before it is given up. Between services a
 # second is much. Others come from far, and many at once when a replica has gone: for them it stays

@@ -20,6 +20,8 @@ from ml.cli import main
 from ml.corpus.expand import Shares
 from ml.data.journal import append_entries, read_entries
 from ml.data.labels import Entry
+from ml.fleet.models import shadowed, stub_of, uploaded
+from ml.fleet.retrain import _leave_alone
 from ml.keys import read_public_key
 from ml.places import RELEASED, TRAINED_HERE
 from ml.release import read_verified_manifest
@@ -131,13 +133,21 @@ def small_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_retraining_ends_in_shadow_and_goes_further_only_through_the_gate(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def retrain(*options: str) -> tuple[str, dict[str, str]]:
+    def begins_meanwhile(channel: Any, version: str = "") -> None:
+        """A trial that begins while the training does."""
+        if version:
+            _leave_alone(channel, version)
+        else:
+            stub = stub_of(channel)
+            shadowed(stub, uploaded(stub, str(RELEASED.model), ""), 100, "")
+
+    async def retrain(*options: str, code: int = 0) -> tuple[str, dict[str, str]]:
         """What it told, and the state of every model of such a training."""
         told = await terminal(
             "retrain", "--signing-key", str(SIGNING_KEY), "--store", str(tmp_path / "store"),
             "--work", str(tmp_path / "work"), *options,
         )  # fmt: skip
-        assert told[0] == 0, told
+        assert told[0] == code, told
         models = (await terminal.json("fleet"))["models"]
         states = {each["version"]: each["state"] for each in models}
         return told[1] + told[2], states
@@ -148,6 +158,9 @@ async def test_a_retraining_ends_in_shadow_and_goes_further_only_through_the_gat
     assert f"{tried} is in shadow" in told
     assert "[0/10] expanding the corpus" in told.splitlines()
     assert "trained from just this" in (await retrain())[0]
+    told, unchanged = await retrain("--seed", "2", code=1)
+    assert f"Nothing was trained: {tried} is in shadow" in told
+    assert unchanged == states
 
     await terminal("shadow", "--end")  # as if it had been cut short behind the upload
     monkeypatch.setattr("ml.fleet.retrain._refused", lambda *_: False)
@@ -157,9 +170,14 @@ async def test_a_retraining_ends_in_shadow_and_goes_further_only_through_the_gat
 
     before = read_verified_manifest(RELEASED.model, read_public_key(RELEASED.public_key))
     monkeypatch.setattr("ml.fleet.retrain._live_and_trainings", lambda _: (before, set()))
-    told, states = await retrain("--seed", "2", "--promote")
+    other = before.version
+    monkeypatch.setattr("ml.fleet.retrain._leave_alone", begins_meanwhile)
+    told, states = await retrain("--seed", "2", "--promote", code=1)
+    assert f"was uploaded and is not tried: {other} is in shadow" in told
+    assert states[other] == "shadow"
+    told, states = await retrain("--seed", "2", "--promote", "--replace-shadow")
     assert f"{tried} is live meanwhile" in told
-    assert states[tried] == "live"
+    assert (states[tried], states[other]) == ("live", "stored")
     assert (await terminal("rollback"))[0] == 0
 
 
@@ -171,6 +189,7 @@ async def test_what_people_say_goes_to_reviewers_and_back(
     message = await person.next_message()
     await person.device.report(message.message_id, ReportMessageRequest.REASON_SCAM)
     file = tmp_path / "said.jsonl"
+    file.touch(mode=0o644)
     code, _, told = await terminal("export-labels", "--out", str(file))
     assert code == 0, told
     assert file.stat().st_mode & 0o777 == 0o600

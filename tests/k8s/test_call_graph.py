@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tomllib
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 import pytest
@@ -111,6 +112,31 @@ def test_everything_is_denied_first(folder: str) -> None:
         if policy["metadata"]["name"] == "deny-all"
     ]
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+@pytest.mark.parametrize("folder", OVERLAYS)
+def test_names_are_asked_for_inside_alone_wherever_a_cluster_answers(folder: str) -> None:
+    (dns,) = [
+        policy["spec"]
+        for policy in of_kind(folder, "NetworkPolicy")
+        if policy["metadata"]["name"] == "everybody-to-dns"
+    ]
+    assert dns["podSelector"] == {}
+    (rule,) = dns["egress"]
+    assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {
+        (53, "UDP"),
+        (53, "TCP"),
+    }
+    blocks = [ip_network(peer["ipBlock"]["cidr"]) for peer in rule["to"] if "ipBlock" in peer]
+    # A cache on the node, at an address of its own and at that of the DNS's service (kubeadm, k3s,
+    # Amazon, Google), where there is no pod to name.
+    for inside in ("169.254.20.10", "10.96.0.10", "10.43.0.10", "172.20.0.10", "100.64.0.10"):
+        assert any(ip_address(inside) in block for block in blocks), inside
+    for outside in ("8.8.8.8", "1.1.1.1"):
+        assert not any(ip_address(outside) in block for block in blocks), outside
+    # A rule about addresses says nothing of pods to some networks: these are named.
+    (pods,) = [peer["podSelector"] for peer in rule["to"] if "podSelector" in peer]
+    assert set(pods["matchExpressions"][0]["values"]) == {"kube-dns", "node-local-dns"}
 
 
 def opens_to_all(policy: Manifest) -> bool:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from services.cluster import demonstrate
 from services.cluster.api import Api
 from services.cluster.demonstrate import PUBLIC_PORT, ClusterDoors, newest_code
 from services.identity.codes import ConsoleCodeSender
 from services.identity.domain.phone_numbers import parse_phone_number
 from services.local.errors import LocalError
+from services.local.parties import Doors
 from tests.k8s.fake_api import Asked, FakeApi
 from tests.k8s.rendered import of_kind
 from tests.k8s.test_prepare import allowed
@@ -62,6 +64,23 @@ async def test_another_numbers_code_is_nobodys(api: Api, fake_api: FakeApi, tmp_
     fake_api.logs = {"identity-1": [f"T {await printed('111111', '+4930123456')}"]}
     with pytest.raises(LocalError, match="HUDHUD_CODE_SENDER must be console"):
         await ClusterDoors(tmp_path, api).read_code(NUMBER, wait_seconds=0)
+
+
+def test_every_run_is_somebody_elses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whose phone is gone with the pod: ten of them, and a person may have no other."""
+    numbers = []
+
+    async def played(_: Doors, phone_number: str) -> bool:
+        numbers.append(parse_phone_number(phone_number))
+        return True
+
+    monkeypatch.setattr(demonstrate, "play", played)
+    monkeypatch.setattr(demonstrate, "FOLDER", tmp_path)
+    monkeypatch.setattr(Api, "of_this_pod", lambda: None)
+    for drawn in (0, 999_999):
+        monkeypatch.setattr(demonstrate, "randbelow", lambda _, drawn=drawn: drawn)
+        assert demonstrate.main() == 0
+    assert len(set(numbers)) == 2
 
 
 def test_what_only_looks_like_a_code_is_none() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.cluster import deploy
 from services.cluster.progress import progress_of, troubles
-from tests.k8s.rendered import FOLDERS, text_of
+from tests.k8s.rendered import FOLDERS, of_kind, text_of
 
 STAND_IN = """#!/bin/sh
 verb=$1
@@ -24,7 +25,7 @@ get)
     cat "$1"
     [ $# -eq 1 ] || rm "$1" ;;
 apply | delete)
-    case "$*" in *--filename=-*) cat >> "$STAND_IN/$verb" ;; esac
+    case "$*" in *--filename=-*) { cat; echo ---; } >> "$STAND_IN/$verb" ;; esac
     [ ! -e "$STAND_IN/refuse" ] || { cat "$STAND_IN/refuse" >&2; exit 1; } ;;
 config) echo a-cluster ;;
 logs) echo "the demonstration's log" ;;
@@ -226,6 +227,44 @@ def test_down_keeps_what_was_stored_unless_told(
     assert not any("delete namespace" in call for call in cluster.calls)
     assert command("down", "local", "--data") == 0
     assert any("delete namespace hudhud" in call for call in cluster.calls)
+
+
+def test_down_leaves_nothing_of_the_demonstration_and_of_older_settings(
+    cluster: Cluster, command: Callable[..., int]
+) -> None:
+    assert command("down", "local") == 0
+    removed = [each for each in yaml.safe_load_all(cluster.given("delete")) if each]
+    for kind in ("ServiceAccount", "Role", "RoleBinding"):
+        assert (kind, "demonstration") in [(each["kind"], each["metadata"]["name"])
+                                           for each in removed]  # fmt: skip
+    assert any("delete configmap --selector=" in call for call in cluster.calls)
+    assert {each["metadata"]["labels"]["app.kubernetes.io/part-of"]
+            for each in of_kind("overlays/local", "ConfigMap")} == {"hudhud"}  # fmt: skip
+
+
+def test_down_leaves_a_database_alone_whose_volumes_would_go_with_it(
+    cluster: Cluster, command: Callable[..., int]
+) -> None:
+    assert list(of_kind("overlays/production", "Cluster"))
+    assert command("down", "production") == 0
+    kinds = {each["kind"] for each in yaml.safe_load_all(cluster.given("delete")) if each}
+    assert "Deployment" in kinds
+    assert not {"Namespace", "Cluster", "Database"} & kinds
+
+
+def test_the_log_is_followed_once_there_can_be_one(
+    cluster: Cluster, command: Callable[..., int]
+) -> None:
+    """For a container that is still being made kubectl does not wait: it fails."""
+    cluster.answer(WORKLOADS, [deployment("edge", ready=1)])
+    for succeeded in (0, 0, 0, 1):
+        cluster.answer("jobs", [job("demonstration", succeeded=succeeded)])
+    for phase in ("Pending", "Running"):
+        cluster.answer("pods", [{"metadata": {"name": "pod"}, "status": {"phase": phase}}])
+    (cluster._folder / "pods.001").unlink()
+    assert command("up", "local") == 0
+    order = [call.split()[0] for call in cluster.calls if "logs" in call or "get pods" in call]
+    assert order == ["get", "get", "logs"]
 
 
 # --- What the API says of a roll-out ----------------------------------------------------------

@@ -121,6 +121,18 @@ def test_what_is_copied_is_let_through_and_keys_are_not() -> None:
     assert not [name for name in let_through if ".state" in name]
 
 
+def test_what_is_taken_away_is_not_in_the_bill() -> None:
+    """No program goes behind dpkg's back, which is asked for the bill."""
+    steps = [step.strip() for word, rest in instructions() if word == "RUN"
+             for step in rest.split("&&")]  # fmt: skip
+    purge, bill_made = (
+        next(number for number, step in enumerate(steps) if step.startswith(words))
+        for words in ("dpkg --purge", "python -m services.cluster.bill_of_materials")
+    )
+    assert purge < bill_made
+    assert not [step for step in steps[bill_made:] if re.search(r"\s/(usr/)?(s?bin)/", step)]
+
+
 def test_the_bill_names_every_package_with_its_hashes() -> None:
     lock = LOCK.read_text()
     hashes = locked_hashes(lock)

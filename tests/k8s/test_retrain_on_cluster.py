@@ -14,7 +14,7 @@ from kubernetes import client
 
 from ml.cli import main
 from ml.fleet import on_cluster
-from ml.fleet.retrain import PROMOTE_VARIABLE
+from ml.fleet.retrain import PROMOTE_VARIABLE, REPLACE_VARIABLE
 from ml.fleet.retrain import retrain as command
 from services.cluster.api import Api
 from tests.k8s.fake_api import TOKEN, FakeApi
@@ -104,7 +104,7 @@ def test_the_job_calls_the_command_as_it_wants_to_be_called(
         monkeypatch.setenv(each["name"], each["value"])
     assert container["args"][:2] == ["ml", "retrain"]
     given = command.make_context("retrain", container["args"][2:]).params
-    assert given["promote"] is False
+    assert (given["promote"], given["replace_shadow"]) == (False, False)
     assert given["identity"] == "identity:8440"
     assert given["signing_key"] == Path("/etc/hudhud/secrets/model-signing.key")
     known = {option.envvar for option in command.params if isinstance(option, click.Option)}
@@ -134,12 +134,25 @@ def test_the_role_is_as_wide_as_that(fake_api: FakeApi, cron_job: Manifest) -> N
 
 
 @pytest.mark.usefixtures("kubectl", "runs", "cron_job")
-@pytest.mark.parametrize(("option", "value"), [("--promote", "true"), ("--no-promote", "false")])
-def test_who_starts_it_says_whether_it_promotes(fake_api: FakeApi, option: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "variable", "value"),
+    [
+        ("--promote", PROMOTE_VARIABLE, "true"),
+        ("--no-promote", PROMOTE_VARIABLE, "false"),
+        ("--replace-shadow", REPLACE_VARIABLE, "true"),
+        ("--keep-shadow", REPLACE_VARIABLE, "false"),
+    ],
+)
+def test_who_starts_it_says_what_becomes_of_its_model(
+    fake_api: FakeApi, cron_job: Manifest, option: str, variable: str, value: str
+) -> None:
+    job = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    before = {each["name"]: each["value"] for each in job["containers"][0]["env"]}
     assert retrain(option).exit_code == 0
     (container,) = fake_api.jobs[MADE]["spec"]["template"]["spec"]["containers"]
-    said = [each for each in container["env"] if each["name"] == PROMOTE_VARIABLE]
-    assert said == [{"name": PROMOTE_VARIABLE, "value": value}]
+    assert len(container["env"]) == len(before)
+    told = {each["name"]: each["value"] for each in container["env"]}
+    assert told == {**before, variable: value}
 
 
 @pytest.mark.usefixtures("kubectl", "runs", "cron_job")

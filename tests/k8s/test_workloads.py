@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from docs.scale.breaks import MESSAGING_MEMORY_BYTES, REPLICAS_MAX
 from services.cluster.prepare import HOST_NAMES, MODEL_SIGNING, OPERATOR, SECRETS
 from services.local.secrets import Secrets
 from tests.k8s.rendered import (
@@ -134,6 +135,31 @@ def test_replicas_are_the_autoscalers_business_alone(folder: str) -> None:
         ]
         assert "replicas" not in workload["spec"]
         assert autoscaler["spec"]["minReplicas"] <= autoscaler["spec"]["maxReplicas"]
+
+
+def test_phones_that_only_wait_bring_more_replicas_before_memory_is_short() -> None:
+    """Also with one replica less: its phones come to the others."""
+    (autoscaler,) = [
+        each
+        for each in of_kind("overlays/production", "HorizontalPodAutoscaler")
+        if each["metadata"]["name"] == "messaging"
+    ]
+    (target,) = [
+        metric["resource"]["target"]
+        for metric in autoscaler["spec"]["metrics"]
+        if metric["resource"]["name"] == "memory"
+    ]
+    (limit,) = [
+        pod["containers"][0]["resources"]["limits"]["memory"]
+        for name, pod in workloads("overlays/production")
+        if name == "messaging"
+    ]
+    # What docs/scale.md reckons with.
+    assert bytes_of(limit) == MESSAGING_MEMORY_BYTES
+    assert autoscaler["spec"]["maxReplicas"] == REPLICAS_MAX
+    fewest = autoscaler["spec"]["minReplicas"]
+    wanted = bytes_of(target["averageValue"])
+    assert bytes_of(limit) / 2 <= wanted <= bytes_of(limit) * (fewest - 1) / fewest
 
 
 def test_a_node_can_always_be_drained() -> None:

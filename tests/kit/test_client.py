@@ -1,6 +1,7 @@
 """Calls to a peer: deadlines, retries, tokens, and what a failure means to the caller."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -92,6 +93,58 @@ async def test_a_call_waits_for_a_peer_that_restarts(authority: Authority) -> No
         assert (await call).text == "after"
         await channel.close()
         await again.stop(0)
+
+
+class AddressBook(asyncio.DatagramProtocol):
+    """A DNS server that knows one IPv4 address, whatever it is asked (RFC 1035, section 4)."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, sender: Any) -> None:
+        end_of_name = data.index(0, 12) + 1
+        question = data[12 : end_of_name + 4]
+        answers = []
+        if data[end_of_name : end_of_name + 2] == b"\0\1":  # A, and no AAAA
+            # The name is the question's; of type A and class IN, for a second, four bytes.
+            place = bytes(map(int, self.address.split(".")))
+            answers.append(bytes.fromhex("c00c 0001 0001 00000001 0004") + place)
+        header = struct.pack(">2sHHHHH", data[:2], 0x8580, 1, len(answers), 0, 0)
+        self._transport.sendto(header + question + b"".join(answers), sender)
+
+
+async def test_a_peer_is_found_again_at_another_address(authority: Authority) -> None:
+    """As a pod is that took another's place: within the patience of a caller."""
+    loop = asyncio.get_running_loop()
+    transport, book = await loop.create_datagram_endpoint(
+        lambda: AddressBook("127.0.0.1"), local_addr=("127.0.0.1", 0)
+    )
+    dns = transport.get_extra_info("sockname")[1]
+    async with running_probe(authority) as probe:
+        address = probe.server.internal_address
+        assert address is not None
+        port = str(address).rpartition(":")[2]
+        channel = connect(
+            f"dns://127.0.0.1:{dns}/probe.hudhud:{port}",
+            name="probe",
+            tls=tls(authority, "edge"),
+            timeout_seconds=20,
+            host_name="localhost",
+        )
+        stub = stubs.ProbeServiceStub(channel)
+        assert (await stub.Act(pb.ActRequest(text="before"))).text == "before"
+        again = Server(settings(authority, internal_listen=f"127.0.0.2:{port}"), access=ACCESS)
+        await again.start()
+        await again.serve(probe.service())
+        book.address = "127.0.0.2"
+        await probe.server.stop(0)
+        assert (await stub.Act(pb.ActRequest(text="after"))).text == "after"
+        await channel.close()
+        await again.stop(0)
+    transport.close()
 
 
 async def test_a_client_from_outside_has_patience_with_a_busy_service(authority: Authority) -> None:

@@ -8,18 +8,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.kit.errors import Refusal
-from services.local.demonstration.story import STEPS, Disappointed, Story, money
+from services.local.demonstration.story import (
+    PHONE_NUMBER,
+    STEPS,
+    Disappointed,
+    Story,
+    money,
+)
 from services.local.parties import Doors
 from services.local.terminal import console
 
 _OUTCOME_COLOURS = {"delivered": "green", "blocked": "red", "refused": "yellow"}
 
 
-async def play(doors: Doors) -> bool:
+async def play(doors: Doors, phone_number: str = PHONE_NUMBER) -> bool:
     """Plays the whole story; returns whether everything turned out as expected."""
     console.print("\n[bold]The demonstration[/]: an airline, a shop, and Layla in Damascus.\n")
     async with AsyncExitStack() as stack:
-        story = Story(doors, stack)
+        story = Story(doors, stack, phone_number)
         if not await _play_steps(story):
             return False
         _show(story)

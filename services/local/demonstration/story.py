@@ -56,6 +56,7 @@ class Story:
 
     doors: Doors
     stack: AsyncExitStack
+    phone_number: str
     rows: list[Row] = field(default_factory=list)
     ledger: billing_service_pb2.CheckLedgerResponse | None = None
     accounts: list[tuple[str, account_pb2.Account]] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Story:
 
     async def person_registers(self) -> None:
         """A person registers a device with a code that came to the phone."""
-        device = await open_phone(self.doors, PHONE_NUMBER)
+        device = await open_phone(self.doors, self.phone_number)
         self.phone = await self.stack.enter_async_context(device)
         self._background(self._read_inbox())
 
@@ -110,7 +111,7 @@ class Story:
 
     async def answer_is_free(self) -> None:
         """The shop's answer is free."""
-        message = text_message(PHONE_NUMBER, texts.ANSWER, kind=clearance_pb2.KIND_REPLY)
+        message = text_message(self.phone_number, texts.ANSWER, kind=clearance_pb2.KIND_REPLY)
         price = await self._deliver(self.shop, message, "answer (Arabic)")
         _expect(price == 0, "an answer inside the window is free")
 
@@ -119,7 +120,7 @@ class Story:
         before = await self.shop.account()
         evidence = await self._be_blocked(
             text_message(
-                PHONE_NUMBER,
+                self.phone_number,
                 texts.ADVERTISEMENT,
                 kind=clearance_pb2.KIND_DIRECT,
                 category=clearance_pb2.CATEGORY_UTILITY,
@@ -135,13 +136,17 @@ class Story:
     async def advertisement_arrives_with_consent(self) -> None:
         """The person wants the shop's marketing, and the same advertisement arrives."""
         await self.phone.grant_consent(self.shop.business_id)
-        price = await self._deliver(self.shop, _advertisement(), "advertisement, with consent")
+        price = await self._deliver(
+            self.shop, _advertisement(self.phone_number), "advertisement, with consent"
+        )
         _expect(price > 0, "marketing is charged")
 
     async def advertisement_is_blocked_again(self) -> None:
         """The person takes the consent back, and it is blocked again."""
         await self.phone.withdraw_consent(self.shop.business_id)
-        evidence = await self._be_blocked(_advertisement(), "advertisement, consent withdrawn")
+        evidence = await self._be_blocked(
+            _advertisement(self.phone_number), "advertisement, consent withdrawn"
+        )
         _expect(
             evidence_pb2.Evidence.CODE_NO_MARKETING_CONSENT in evidence,
             "the evidence says that there is no consent",
@@ -149,7 +154,7 @@ class Story:
 
     async def uninvited_message_is_refused(self) -> None:
         """A free message to somebody who never wrote is refused, with what to do instead."""
-        message = text_message(PHONE_NUMBER, texts.UNINVITED, kind=clearance_pb2.KIND_REPLY)
+        message = text_message(self.phone_number, texts.UNINVITED, kind=clearance_pb2.KIND_REPLY)
         try:
             await self.airline.send(message)
         except Refusal as refusal:
@@ -209,7 +214,7 @@ class Story:
 
     async def _send_template(self, business: Business, wording: Wording, what: str) -> None:
         message = template_message(
-            PHONE_NUMBER, wording.name, wording.language_code, wording.parameters
+            self.phone_number, wording.name, wording.language_code, wording.parameters
         )
         price = await self._deliver(business, message, what)
         _expect(price > 0, "a notification is charged")
@@ -312,9 +317,9 @@ def money(amount: account_pb2.Money) -> str:
     return f"{amount.amount_micros / MICROS:.4f} {amount.currency_code}"
 
 
-def _advertisement() -> edge_service_pb2.OutgoingMessage:
+def _advertisement(phone_number: str) -> edge_service_pb2.OutgoingMessage:
     return text_message(
-        PHONE_NUMBER,
+        phone_number,
         texts.ADVERTISEMENT,
         kind=clearance_pb2.KIND_DIRECT,
         category=clearance_pb2.CATEGORY_MARKETING,
