@@ -97,7 +97,8 @@ scale: .venv/.complete  ## keep what `make bench` measured, if it did, and write
 
 # --- On a cluster -----------------------------------------------------------------------------
 
-IMAGE ?= hudhud:dev
+# Its whole name: podman and buildah would call it localhost/hudhud, and nodes would not find it.
+IMAGE ?= docker.io/library/hudhud:dev
 BASE_IMAGE ?= docker.io/library/python:3.11-slim-bookworm
 OVERLAY ?= local
 # The first that works: docker may be there without its daemon.
@@ -107,7 +108,7 @@ BUILDER ?= $(shell if docker info > /dev/null 2>&1; then echo docker; \
 CLUSTER := $(BIN)/python -m services.cluster.deploy
 
 .PHONY: image
-image: stubs  ## build the image IMAGE=hudhud:dev for a cluster, with docker, podman or buildah
+image: stubs  ## build the image for a cluster, hudhud:dev or IMAGE=, with docker, podman or buildah
 	@[ -n "$(BUILDER)" ] || { echo "An image takes docker (with its daemon), podman or buildah;" \
 	    "none of them works here. On Debian: apt-get install buildah" >&2; exit 1; }
 	@DOCKER_BUILDKIT=1 $(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) \
