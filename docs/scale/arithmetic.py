@@ -46,8 +46,10 @@ class Assumptions:
     new_wordings_share: float = 0.2
     # Of all messages: the first to a person, or the first from this replica of the edge.
     first_words_share: float = 0.05
-    # Messages and what edges tell businesses; verdicts and events say themselves how long.
-    messages_kept_days: float = 30.0
+    # Settings of messaging and of the edge, these are their defaults; verdicts and events of the
+    # outbox say themselves how long.
+    messages_kept_days: float = 45.0
+    edge_events_kept_days: float = 30.0
     ledger_kept_days: float = 400.0
     # Of everybody's messages, how many wait for a phone that is off, and how long.
     waiting_days: float = 0.2
@@ -145,6 +147,8 @@ def kept_bytes_of_message(figures: Figures, assumed: Assumptions) -> dict[str, f
             kept_days = OUTBOX_KEPT_DAYS
         elif table in LEDGER_TABLES:
             kept_days = assumed.ledger_kept_days
+        elif table == "edge.events":
+            kept_days = assumed.edge_events_kept_days
         else:
             kept_days = assumed.messages_kept_days
         kept[table] = figures[name] * kept_days

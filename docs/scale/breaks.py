@@ -65,10 +65,12 @@ def breaks(figures: Figures, assumed: Assumptions) -> str:
             power(7),
             "What is only added to. The audit reads the whole ledger every night: after "
             f"{number(assumed.ledger_kept_days)} days {audit_hours(6)} h at 10⁶, "
-            f"{audit_hours(7)} h here. `messages`, `submissions` and `windows` are never deleted.",
+            f"{audit_hours(7)} h here. And as many rows of messages are swept as come.",
             "An invoice closes a month, and no entry enters it again: closed months can be summed "
-            "once and moved. Keys lead with business or person.",
-            "Partitions by month, a retention of messages, an audit that begins at a closed month.",
+            "once and moved. Keys lead with business or person. Messages, verdicts and events are "
+            "swept after their time, in batches, by every replica.",
+            "Partitions by month, which are dropped and not swept; an audit that begins at a "
+            "closed month.",
         ),
         (
             power(8),

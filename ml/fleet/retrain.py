@@ -72,8 +72,8 @@ def retrain(
     if on_cluster:
         from ml.fleet.on_cluster import retrain_on_cluster
 
-        said = {PROMOTE_VARIABLE: promote, REPLACE_VARIABLE: replace_shadow}
-        retrain_on_cluster(context, namespace, said)
+        variables = {PROMOTE_VARIABLE: promote, REPLACE_VARIABLE: replace_shadow}
+        retrain_on_cluster(context, namespace, variables)
         return
     key = read_signing_key(signing_key)
     with connect() as channel:

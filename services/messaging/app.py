@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 from hudhud.messaging.v1.messaging_service_pb2_grpc import add_MessagingServiceServicer_to_server
@@ -31,6 +32,7 @@ from services.messaging.clearances import Clearances
 from services.messaging.clients import BillingClient, fetch_clearance_keys, fetch_token_keys
 from services.messaging.config import MessagingSettings
 from services.messaging.figures import MAILBOXES
+from services.messaging.housekeeping import keep_house
 from services.messaging.ports import Billing
 from services.messaging.servicer import MessagingServicer
 
@@ -116,6 +118,7 @@ async def messaging(
                 wakeups.run,
                 attach.run,
                 expire_messages.run,
+                partial(keep_house, database, timedelta(days=settings.messages_kept_days), clock),
                 partial(keep_sampled, database, [OUTBOX, MAILBOXES], clock),
             ],
         )

@@ -22,5 +22,11 @@ class MessagingSettings(ServiceSettings):
     expiry_interval_seconds: float = Field(
         5.0, gt=0, description="how often messages are given up that nobody fetched in time"
     )
+    messages_kept_days: int = Field(
+        45,
+        ge=41,
+        description="for so long after its acceptance a message, and one that a person wrote, is"
+        " known; the 30 days that it may live at most, and longer than policy knows its verdict",
+    )
     database_connections_max: int = Field(8, ge=4)
     jetstream_replicas: int = Field(1, ge=1, le=5, description="how often JetStream keeps events")

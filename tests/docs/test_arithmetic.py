@@ -54,6 +54,7 @@ ASSUMED = replace(
     people_max=1000 * DAY_SECONDS,
     poll_seconds=10.0,
     messages_kept_days=10.0,
+    edge_events_kept_days=10.0,
     ledger_kept_days=100.0,
     waiting_days=0.5,
 )

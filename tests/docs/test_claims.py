@@ -43,8 +43,10 @@ def test_times_that_the_arithmetic_rests_on_are_those_of_the_code() -> None:
     assert arithmetic.TOKEN_SECONDS == TOKEN_LIFETIME_SECONDS
     assert VERDICTS_KEPT.days == arithmetic.VERDICTS_KEPT_DAYS
     assert Stream("any", ()).retention_days == arithmetic.OUTBOX_KEPT_DAYS
-    assert arithmetic.Assumptions().messages_kept_days == (
-        EdgeSettings.model_fields["edge_events_retention_days"].default
+    edge = EdgeSettings.model_fields
+    assert arithmetic.Assumptions().messages_kept_days == messaging["messages_kept_days"].default
+    assert arithmetic.Assumptions().edge_events_kept_days == (
+        edge["edge_events_retention_days"].default
     )
     assert breaks.ONE_TIME_KEYS == registration.ONE_TIME_KEYS
 

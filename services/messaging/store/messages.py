@@ -131,6 +131,26 @@ async def update_messages(connection: Connection, messages: Iterable[Message]) -
         await connection.execute(UPDATE_MESSAGES, *columns(rows, 6))
 
 
+# What did not come to its end is not forgotten, however old. Several replicas sweep at once: each
+# takes what no other has its hands on.
+SWEEP = """
+DELETE FROM messages
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM messages
+    WHERE accept_time < $1 AND state <> $2
+    ORDER BY accept_time
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+))
+"""
+
+
+async def sweep(connection: Connection, before: datetime, rows_max: int) -> int:
+    """Delete at most so many messages that were accepted before; how many it were."""
+    status = await connection.execute(SWEEP, before, State.ACCEPTED, rows_max)
+    return int(status.removeprefix("DELETE "))
+
+
 def message_of(row: Record) -> Message:
     """A row with the columns of `MESSAGE`."""
     return Message(

@@ -103,3 +103,21 @@ async def read_submissions(
     """When these messages that people wrote were accepted."""
     rows = await connection.fetch(READ_SUBMISSIONS, *columns(keys, 3))
     return {MessageKey(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+SWEEP_SUBMISSIONS = """
+DELETE FROM submissions
+WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM submissions
+    WHERE accept_time < $1
+    ORDER BY accept_time
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+))
+"""
+
+
+async def sweep_submissions(connection: Connection, before: datetime, rows_max: int) -> int:
+    """Forget at most so many messages that people wrote before; how many it were."""
+    status = await connection.execute(SWEEP_SUBMISSIONS, before, rows_max)
+    return int(status.removeprefix("DELETE "))
