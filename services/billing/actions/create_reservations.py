@@ -38,7 +38,7 @@ async def create_reservations(
                 await rates.read_rates(connection, card.newest_rate_id),
                 await rates.read_rules(connection, card.newest_rule_id),
             )
-        reserved = await reservations.find_reservations(connection, {item.key for item in items})
+        reserved = await reservations.find_reservations(connection, [item.key for item in items])
         # Read while the prices are held: no rate can begin before this moment and come later.
         now = database.clock.now()
         usage = await _usage(connection, card, payers, now)

@@ -218,6 +218,8 @@ def _reserve(
 
 def _over_a_cap(purse: Purse, price: Money) -> Capped | None:
     terms, usage = purse.payer.terms, purse.usage
+    if terms.daily_cap_micros is None and terms.monthly_cap_micros is None:
+        return None  # As for most, and this is asked for each message.
     periods: tuple[tuple[Literal["day", "month"], int | None, int], ...] = (
         ("day", terms.daily_cap_micros, usage.today_micros),
         ("month", terms.monthly_cap_micros, usage.month_micros),
