@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from services.local.billing_calls import (
+    Work,
     as_operator,
     currency_option,
     file_argument,
@@ -90,11 +91,7 @@ def propose(file: Path, currency: str, first: str, last: str, reason: str, id_: 
         to_time=time_of(last),
         reason=reason,
     )
-    _show(
-        as_operator(
-            lambda caller: caller.corrections.ProposeRerating(request, timeout=_SECONDS_MAX)
-        ).rerating
-    )
+    _show(lambda caller: caller.corrections.ProposeRerating(request, timeout=_SECONDS_MAX))
 
 
 @rerating.command()
@@ -104,7 +101,7 @@ def show(rerating_id: str) -> None:
     from hudhud.billing.v1 import correction_service_pb2
 
     request = correction_service_pb2.GetReratingRequest(rerating_id=rerating_id)
-    _show(as_operator(lambda caller: caller.corrections.GetRerating(request)).rerating)
+    _show(lambda caller: caller.corrections.GetRerating(request))
 
 
 @rerating.command()
@@ -144,11 +141,7 @@ def apply(rerating_id: str) -> None:
     from hudhud.billing.v1 import correction_service_pb2
 
     request = correction_service_pb2.ApplyReratingRequest(rerating_id=rerating_id)
-    _show(
-        as_operator(
-            lambda caller: caller.corrections.ApplyRerating(request, timeout=_SECONDS_MAX)
-        ).rerating
-    )
+    _show(lambda caller: caller.corrections.ApplyRerating(request, timeout=_SECONDS_MAX))
 
 
 @rerating.command()
@@ -158,13 +151,15 @@ def reject(rerating_id: str) -> None:
     from hudhud.billing.v1 import correction_service_pb2
 
     request = correction_service_pb2.RejectReratingRequest(rerating_id=rerating_id)
-    _show(as_operator(lambda caller: caller.corrections.RejectRerating(request)).rerating)
+    _show(lambda caller: caller.corrections.RejectRerating(request))
 
 
-def _show(found: Any) -> None:
+def _show(call: Work) -> None:
+    """Make the call, and print the re-rating that it answers with."""
     from hudhud.billing.v1 import rerating_pb2
     from services.billing.documents.amounts import grouped
 
+    found = as_operator(call).rerating
     state = rerating_pb2.Rerating.State.Name(found.state).removeprefix("STATE_").lower()
     console.print(
         f"{found.rerating_id}: {state}, {found.item_count:,} messages, charged"

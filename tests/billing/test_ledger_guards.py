@@ -1,5 +1,7 @@
 """What SQL by hand can do to the ledger, as the service's own role and as the tables' owner."""
 
+from datetime import UTC, datetime
+
 import asyncpg
 import pytest
 
@@ -12,6 +14,15 @@ from tests.billing.parties import UNIT, Business, check_ledger, open_business
 NEW_ENTRY = (
     "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
     " currency_code, reference_id, category, create_time) VALUES ('{business}', "
+)
+
+# All that a reservation says; left is what is wrong with it.
+NEW_RESERVATION = (
+    "INSERT INTO entries (business_id, type, from_account, to_account, currency_code,"
+    " reference_id, category, destination_country, window_open, expire_time, channel, market,"
+    " units, create_time, amount_micros, rate_id, usage_day) VALUES ('{business}', 'reservation',"
+    " 'available', 'reserved', '{currency}', '{new}', 'utility', 'SY', false, now(), 'app', 'SY',"
+    " 1, now(), "
 )
 
 CHANGES = {
@@ -120,18 +131,10 @@ BAD_ENTRIES = {
     " WHERE business_id = '{business}' AND type = 'top_up'",
     "more money than there can be": NEW_ENTRY
     + "'top_up', 'funding', 'available', 9223372036854775807, '{currency}', '{new}', NULL, now())",
-    "hold more than there is": (
-        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
-        " currency_code, reference_id, category, destination_country, window_open, expire_time,"
-        " rate_id, create_time) VALUES ('{business}', 'reservation', 'available', 'reserved',"
-        " 9 * {unit}, '{currency}', '{new}', 'utility', 'SY', false, now(), 1, now())"
-    ),
-    "hold money without a rate": (
-        "INSERT INTO entries (business_id, type, from_account, to_account, amount_micros,"
-        " currency_code, reference_id, category, destination_country, window_open, expire_time,"
-        " create_time) VALUES ('{business}', 'reservation', 'available', 'reserved', {unit},"
-        " '{currency}', '{new}', 'utility', 'SY', false, now(), now())"
-    ),
+    "hold more than there is": NEW_RESERVATION + "9 * {unit}, 1, current_date)",
+    "hold money without a rate": NEW_RESERVATION + "{unit}, NULL, current_date)",
+    "hold money that counts on no day": NEW_RESERVATION + "{unit}, 1, NULL)",
+    "hold money that counts on another day": NEW_RESERVATION + "{unit}, 1, current_date - 9)",
     "a past price": "INSERT INTO rates (category, country_code, currency_code, price_micros,"
     " valid_from_time, create_time) VALUES ('utility', 'SY', 'USD', 0, now() - '1 s'::interval,"
     " now())",
@@ -216,6 +219,10 @@ async def test_no_statement_breaks_the_ledger(
         ("release into credit", "by giving back to another account than it was taken from"),
         ("late capture of what is open", "a late capture is of no expired reservation"),
         ("repay more than there is", "never_below_zero"),
+        ("hold more than there is", "never_below_zero"),
+        ("hold money without a rate", "free_without_a_rate"),
+        ("hold money that counts on no day", "a_reservation_counts_on_its_day"),
+        ("hold money that counts on another day", "a_reservation_counts_on_its_day"),
     ],
 )
 async def test_each_fault_has_its_own_reason(
@@ -224,6 +231,22 @@ async def test_each_fault_has_its_own_reason(
     connection = await business.house.guest()
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=reason):
         await connection.execute(BAD_ENTRIES[attack].format(**words))
+
+
+async def test_what_is_copied_is_held_as_what_is_inserted(
+    business: Business, words: dict[str, object]
+) -> None:
+    connection = await business.house.guest()
+    columns = "business_id type from_account to_account amount_micros currency_code reference_id"
+    row = (business.business_id, "capture", "reserved", "revenue_utility", 0)
+    before = await business.ledger(), await business.entries()
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="of another amount"):
+        await connection.copy_records_to_table(
+            "entries",
+            columns=(*columns.split(), "category", "create_time"),
+            records=[(*row, business.currency, words["open"], "utility", datetime.now(UTC))],
+        )
+    assert (await business.ledger(), await business.entries()) == before
 
 
 async def test_what_was_released_is_not_captured_any_more(
