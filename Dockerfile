@@ -56,7 +56,7 @@ COPY services services
 # Perl goes the way it came, so that dpkg does not know of it any more: the bill of materials names what
 # is really there, and the check says whether it is enough. What the check imports of Python itself
 # stays compiled: nobody could keep that later.
-RUN dpkg --purge --force-remove-essential --force-depends perl-base \
+RUN PATH=$PATH:/usr/sbin:/sbin dpkg --purge --force-remove-essential --force-depends perl-base \
     && python -m services.cluster.bill_of_materials requirements/service.lock \
         > bill-of-materials.cdx.json \
     && python -m services.cluster.self_check \
