@@ -96,6 +96,8 @@ def test_what_is_asked_for_is_counted() -> None:
 
 # Of every series, by how it is read: see services.yaml beside the alerts.
 READ_LABELS = {"service", "pod", "part_of", "instance", "le"}
+# kube-state-metrics' own.
+JOB_LABELS = {"job_name", "namespace", "condition"}
 
 
 def test_labels_that_are_asked_for_are_those_it_is_counted_by() -> None:
@@ -103,6 +105,8 @@ def test_labels_that_are_asked_for_are_those_it_is_counted_by() -> None:
     for text in expressions():
         names = re.findall(r"\bhudhud_\w+", text)
         known = READ_LABELS.union(*(collectors[name]._labelnames for name in names))
+        if "kube_job_failed" in text:
+            known |= JOB_LABELS
         grouped = [re.split(r",\s*", labels) for labels in re.findall(r"by \(([^)]*)\)", text)]
         matched = [
             re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", part) for part in re.findall(r"{([^}]*)}", text)
