@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.request import urlopen
 
 import asyncpg
@@ -16,7 +16,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from hudhud.identity.v1 import identity_service_pb2
 from services.kit.errors import Refusal
+from services.local.parties import Business, Caller
 from services.local.platform import LocalPlatform
 from services.local.ports import any_free_port
 from tests.fixtures.platform import RunPlatform
@@ -36,6 +38,8 @@ from tests.journeys.parties import (
 SERVICES: Final = ("identity", "policy", "billing", "messaging", "edge")
 # In every text that is written here; nobody else writes it.
 MARK: Final = "Zyxomarq"
+# By these columns people are found; a number stands nowhere else.
+NUMBERED: Final = {"identity.people.phone_number", "identity.registrations.phone_number"}
 # What a message that arrives goes through, and what each step is a part of.
 STEPS: Final = {
     "send": "",
@@ -104,7 +108,7 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
             for service, port in ports.items()
         }
         async with run_platform(overrides) as platform:
-            delivered, failed, numbers = await _converse(platform)
+            delivered, failed, numbers, secrets = await _converse(platform)
 
             async def traced() -> bool:
                 return STEPS.keys() <= collector.steps(delivered).keys() and (
@@ -113,7 +117,7 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
 
             await eventually(traced)
             told = {service: await _metrics(port) for service, port in ports.items()}
-            rows = [await _rows(platform, service) for service in ("messaging", "billing")]
+            rows = [row for service in SERVICES async for row in _values(platform, service)]
             logs = {
                 path.stem: path.read_bytes() for path in (platform.state / "logs").glob("*.log")
             }
@@ -148,22 +152,31 @@ async def test_a_trace_and_counts_of_each_message_and_nothing_that_was_written(
         "traces": collector.received,
         "metrics": "".join(told.values()).encode(),
         "events": events,
-        "core tables": "".join(rows).encode(),
     }
     for place, content in seen.items():
         assert content, place
-        for number in numbers:
-            assert number.encode() not in content, f"a phone number in the {place}"
-        assert MARK.encode() not in content, f"what somebody wrote in the {place}"
+    with_number = set()
+    for place, content in (*seen.items(), *rows):
+        if any(number.encode() in content for number in numbers):
+            with_number.add(place)
+        assert MARK.encode() not in content, f"what somebody wrote in {place}"
+        for what, secret in secrets.items():
+            assert secret.encode() not in content, f"{what} in {place}"
+    assert with_number == NUMBERED
     assert MARK.encode() not in disk
 
 
-async def _converse(platform: LocalPlatform) -> tuple[str, str, list[str]]:
-    """Messages that arrive, that are blocked, malformed, or met by a fault, and an answer.
+class _Conversation(NamedTuple):
+    """What there is to be looked for afterwards."""
 
-    Returns the traces' names of one that arrived and of the one with the fault, and everybody's
-    numbers without their plus.
-    """
+    delivered: str  # the trace's name of one that arrived
+    failed: str  # and of one that met a fault
+    numbers: list[str]  # of everybody, without their plus
+    secrets: dict[str, str]
+
+
+async def _converse(platform: LocalPlatform) -> _Conversation:
+    """Messages that arrive, that are blocked, malformed, or met by a fault, and an answer."""
     async with AsyncExitStack() as stack:
         parties = Parties(platform, stack)
         await parties.begin()
@@ -196,7 +209,24 @@ async def _converse(platform: LocalPlatform) -> tuple[str, str, list[str]]:
         await spent_micros(shop)
         numbers = [person.phone_number.removeprefix("+"), stranger.removeprefix("+")]
         arrived, failed = (f"{shop.business_id}/{one.message_id}" for one in (arriving, failing))
-        return arrived, failed, numbers
+        secrets = {
+            "an API key": (await _another_key(parties, shop)).split("_", 2)[2],
+            "the operator's credential": parties.doors.operator_credential(),
+            "a device's credential": person.device.registration.credential,
+        }
+        return _Conversation(arrived, failed, numbers, secrets)
+
+
+async def _another_key(parties: Parties, shop: Business) -> str:
+    """A key of a business, which it has used."""
+    made = await shop.identity.CreateApiKey(
+        identity_service_pb2.CreateApiKeyRequest(business_id=shop.business_id, label="another")
+    )
+    async with Caller(parties.doors, made.secret) as caller:
+        await caller.identity.GetBusiness(
+            identity_service_pb2.GetBusinessRequest(business_id=shop.business_id)
+        )
+    return str(made.secret)
 
 
 @asynccontextmanager
@@ -222,21 +252,21 @@ async def _metrics(port: int) -> str:
     return text
 
 
-async def _rows(platform: LocalPlatform, service: str) -> str:
-    """Everything that stands in a service's tables, as text."""
+async def _values(platform: LocalPlatform, service: str) -> AsyncIterator[tuple[str, bytes]]:
+    """Everything that stands in a service's tables: where, and what, text as it is written."""
     connection = await asyncpg.connect(platform.database_url(service))
     try:
         tables = await connection.fetch(
             "SELECT oid::regclass::text FROM pg_class"
             " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         )
-        rows = [
-            await connection.fetch(f"SELECT row_to_json(t)::text FROM {table} AS t")
-            for (table,) in tables
-        ]
+        for (table,) in tables:
+            for row in await connection.fetch(f"SELECT * FROM {table}"):
+                for column, value in row.items():
+                    content = value if isinstance(value, bytes) else str(value).encode()
+                    yield f"{service}.{table}.{column}", content
     finally:
         await connection.close()
-    return "\n".join(row[0] for of_table in rows for row in of_table)
 
 
 def _bytes_below(folder: Path, without: Path | None = None) -> bytes:
