@@ -63,8 +63,8 @@ def main() -> None:
         match json.loads(line):
             case {"read": texts}:
                 _answer(answers, _read(classifier, texts))
-            case {"explain": text}:
-                _answer(answers, _explain(classifier, text))
+            case {"explain": texts}:
+                _answer(answers, [_explain(classifier, text) for text in texts])
 
 
 def _load(directory: Path, verification_keys: bytes) -> Any:

@@ -180,12 +180,15 @@ class Judge:
                 self._remember((key, opinions[key]) for key in unread)
         return [opinions[key] for key in keys]
 
-    async def explain(self, text: str) -> Explanation:
-        """What an opinion of this text rests on. Raises as `read` does."""
-        answer = await self._ask({"explain": text})
-        return Explanation(
-            tuple(Span(*span) for span in answer["spans"]), tuple(answer["disguises"])
-        )
+    async def explain(self, texts: Sequence[str]) -> list[Explanation]:
+        """What the opinion of each text rests on. Raises as `read` does."""
+        if not texts:
+            return []
+        answer = await self._ask({"explain": list(texts)})
+        return [
+            Explanation(tuple(Span(*span) for span in said["spans"]), tuple(said["disguises"]))
+            for said in answer
+        ]
 
     def _remember(self, opinions: Iterable[tuple[bytes, Opinion | None]]) -> None:
         self._opinions.update(opinions)

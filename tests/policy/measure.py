@@ -2,7 +2,8 @@
 
     python -m tests.policy.measure [MESSAGES] [ITEMS_PER_REQUEST] [REQUESTS_AT_ONCE]
 
-At the end the same messages with a model in shadow and without, by turns, so that what else the
+Then how long others wait beside somebody who sends advertisements that all differ. At the end the
+same messages with a model in shadow and without, by turns, so that what else the
 machine does meanwhile falls on both.
 
 Everything is real (TLS, PostgreSQL with fsync, the classifier's process); the load generator shares
@@ -143,14 +144,18 @@ async def measure_all(
         await run(name, maker)
     sizes = {name: f"{each.memory_info().rss / 1e6:.0f} MB" for name, each in parts(served).items()}
     console.print("resident:", ", ".join(f"{name} {size}" for name, size in sizes.items()))
-    edge = await replica.service()
-    took = []
-    for _ in range(300):
-        request = pb.ScreenMessagesRequest(items=[direct()])
-        began = time.perf_counter()
-        await edge.ScreenMessages(request)
-        took.append(time.perf_counter() - began)
-    console.print(f"one at a time, direct: p50 {sorted(took)[150] * 1e3:.1f} ms")
+    console.print("one at a time, direct:", await one_at_a_time(business, direct))
+    advertiser = Business(replica)
+
+    def advertisement() -> pb.ScreenItem:
+        body = f"{letters()} sale! {letters()}: 70% off all {letters()}, buy now!"
+        return advertiser.item(chance.choice(people), body)
+
+    flood = [advertisement() for _ in range(messages)]
+    flooding = asyncio.ensure_future(screen_all(advertiser, flood, items, at_once))
+    console.print("the same beside a flood:", await one_at_a_time(business, direct, flooding))
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
     release = press.release()
     await upload(replica, release)
     models = await replica.models()
@@ -182,6 +187,26 @@ async def measure_all(
                 f" µs of CPU an item afterwards: shadow"
                 f" {(spent(served)['shadow'] - before) / messages * 1e6:.0f}"
             )
+
+
+async def one_at_a_time(
+    business: Business,
+    maker: Callable[[], pb.ScreenItem],
+    beside: asyncio.Future[dict[str, int]] | None = None,
+) -> str:
+    """How long each of 300 messages took, or of those that went while something else did."""
+    edge = await business.replica.service()
+    took: list[float] = []
+    while len(took) < 300 and not (beside is not None and beside.done()):
+        request = pb.ScreenMessagesRequest(items=[maker()])
+        began = time.perf_counter()
+        await edge.ScreenMessages(request)
+        took.append(time.perf_counter() - began)
+    took.sort()
+    return (
+        f"p50 {took[len(took) // 2] * 1e3:.1f} ms, p99 {took[len(took) * 99 // 100] * 1e3:.1f} ms,"
+        f" of {len(took)}"
+    )
 
 
 async def screen_all(

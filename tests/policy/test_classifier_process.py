@@ -137,10 +137,10 @@ async def test_too_little_to_read_is_no_opinion(judge: Judge) -> None:
 
 
 async def test_spans_and_disguises_are_explained(judge: Judge) -> None:
-    explanation = await judge.explain(OFFER.replace("SALE", "S\u200bALE"))
-    assert explanation.spans
-    assert "invisible" in explanation.disguises
-    assert (await judge.explain(RECEIPT)).disguises == ()
+    offer, receipt = await judge.explain([OFFER.replace("SALE", "S\u200bALE"), RECEIPT])
+    assert offer.spans
+    assert "invisible" in offer.disguises
+    assert receipt.disguises == ()
 
 
 # --- A model that is not as it was released ---------------------------------------------------

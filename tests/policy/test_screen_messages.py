@@ -1,5 +1,7 @@
 """ScreenMessages: what may go, what may not, what makes no sense, what is kept."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,9 @@ from hudhud.policy.v1 import policy_service_pb2 as pb
 from services.kit.client import PeerFault
 from services.kit.errors import Refusal
 from services.kit.signing import VerifyingKey
+from services.policy.errors import model_unavailable
+from services.policy.explanations import CHARACTERS_MAX
+from services.policy.judge import Explanation, Judge
 from tests.policy.house import keys_of
 from tests.policy.parties import (
     AUTHENTICATION,
@@ -163,6 +168,67 @@ async def test_the_words_of_buttons_are_read_too(business: Business, person: Per
         )
     )
     assert "PROMOTIONAL_CONTENT" in codes(await business.blocked(business.item(person, content)))
+
+
+# --- Where the classifier found it ------------------------------------------------------------
+
+
+async def test_nobody_waits_for_the_explanations_of_others(
+    business: Business, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explain, asked, may_answer = Judge.explain, asyncio.Event(), asyncio.Event()
+
+    async def explain_later(judge: Judge, texts: Sequence[str]) -> list[Explanation]:
+        asked.set()
+        await may_answer.wait()
+        return await explain(judge, texts)
+
+    monkeypatch.setattr(Judge, "explain", explain_later)
+    stopping = asyncio.ensure_future(business.blocked(business.item(person, OFFER)))
+    await asked.wait()
+    await business.allowed(business.item(person, RECEIPT))
+    assert not stopping.done()
+    may_answer.set()
+    assert (await stopping)[0].spans
+
+
+async def test_of_many_that_are_stopped_as_many_are_explained_as_takes_little_time(
+    business: Business, person: Person
+) -> None:
+    offers = [f"{OFFER} {number:b} {'Come in today. ' * 20}" for number in range(8)]
+    explained = 0
+    for offer, outcome in zip(
+        offers,
+        await business.screen(*(business.item(person, offer) for offer in offers)),
+        strict=True,
+    ):
+        evidence = outcome.blocked.evidence
+        assert codes(evidence)[0] == "PROMOTIONAL_CONTENT"
+        explained += len(offer) if evidence[0].spans else 0
+    assert len(offers[0]) <= explained <= CHARACTERS_MAX
+
+
+async def test_a_long_text_is_explained_if_it_is_the_only_one(
+    business: Business, person: Person
+) -> None:
+    offer = f"{OFFER} " * 15
+    assert len(offer) > CHARACTERS_MAX
+    assert (await business.blocked(business.item(person, offer)))[0].spans
+
+
+async def test_without_an_explanation_it_is_stopped_all_the_same_and_so_for_good(
+    business: Business, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(judge: Judge, texts: Sequence[str]) -> list[Explanation]:
+        raise model_unavailable()
+
+    item = business.item(person, OFFER)
+    with monkeypatch.context() as away:
+        away.setattr(Judge, "explain", refuse)
+        evidence = await business.blocked(item)
+    assert codes(evidence) == ["PROMOTIONAL_CONTENT"]
+    assert not evidence[0].spans
+    assert await business.blocked(item) == evidence
 
 
 # --- What makes no sense ----------------------------------------------------------------------

@@ -5,14 +5,18 @@
 3. judge     the classifier and the rules
 4. keep      from here on the verdict stands, whoever asks again
 5. answer    a clearance, or what is against the message
+
+What the classifier stopped is explained before it is kept, in batches of its own: that costs more
+than judging, and nobody is to wait for the explanations of others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from services.kit import traces
@@ -26,7 +30,7 @@ from services.policy.domain.messages import Draft, MessageKey, Pair, Preference
 from services.policy.domain.verdicts import Bench, Weights, category_of
 from services.policy.domain.wordings import Template
 from services.policy.errors import PolicyReasons
-from services.policy.explanations import explained
+from services.policy.explanations import explained, explicable
 from services.policy.figures import Judged, count_judged
 from services.policy.models import Models
 from services.policy.readings import read_messages
@@ -50,6 +54,13 @@ class _Known:
     templates: Mapping[UUID, Template]
 
 
+class _Stopped(NamedTuple):
+    """A message against which the classifier found something, before it is said where."""
+
+    draft: Draft
+    verdict: Verdict
+
+
 class ScreenMessages:
     """Screens messages of all businesses in shared batches."""
 
@@ -71,26 +82,38 @@ class ScreenMessages:
         self._clock = clock
         self._items_max = items_max
         self._templates = RememberedTemplates()
-        self._screening: Coalescer[Draft, Outcome] = Coalescer(
+        self._screening: Coalescer[Draft, Outcome | _Stopped] = Coalescer(
             self._screen, items_max=items_max, in_flight_max=in_flight_max, name="screen"
+        )
+        self._explaining: Coalescer[_Stopped, Outcome] = Coalescer(
+            self._explain, items_max=items_max, name="explain"
         )
 
     async def __call__(self, drafts: Sequence[Draft]) -> list[Outcome | Exception]:
         """What became of each: a clearance, or the evidence against it; a Refusal (or a fault)
         stands in the list, not raised.
         """
-        return await self._screening.submit_many(drafts)
+        outcomes = await self._screening.submit_many(drafts)
+        explained = iter(
+            await self._explaining.submit_many(
+                [outcome for outcome in outcomes if isinstance(outcome, _Stopped)]
+            )
+        )
+        return [
+            next(explained) if isinstance(outcome, _Stopped) else outcome for outcome in outcomes
+        ]
 
     async def close(self) -> None:
         """Finish what is under way and take no more."""
         await self._screening.close()
+        await self._explaining.close()
 
-    async def _screen(self, drafts: list[Draft]) -> list[Outcome | Exception]:
+    async def _screen(self, drafts: list[Draft]) -> list[Outcome | _Stopped | Exception]:
         keys = ((draft.key.business_id, draft.key.message_id) for draft in drafts)
         with traces.step("judge", keys, parent="screen"):
             return await self._answers(drafts)
 
-    async def _answers(self, drafts: list[Draft]) -> list[Outcome | Exception]:
+    async def _answers(self, drafts: list[Draft]) -> list[Outcome | _Stopped | Exception]:
         now = self._clock.now()
         known = await self._read(drafts, now)
         refusals: dict[_Body, Refusal] = {}
@@ -106,14 +129,40 @@ class ScreenMessages:
             else:
                 judged[draft.key, draft.digest] = draft
 
+        stopped: dict[_Body, _Stopped] = {}
         if judged:
             try:
                 decided = await self._judge_all(list(judged.values()), known, now)
             except Refusal as refusal:  # The classifier is away. Nothing leaves unscreened.
                 refusals |= dict.fromkeys(judged, refusal)
             else:
-                known.verdicts.update(await self._keep(decided))
-        return [self._answer(draft, known.verdicts, refusals) for draft in drafts]
+                of_bodies = dict(zip(judged, decided, strict=True))
+                stopped = {
+                    body: _Stopped(judged[body], verdict)
+                    for body, verdict in of_bodies.items()
+                    if explicable(verdict.evidence)
+                }
+                others = [verdict for body, verdict in of_bodies.items() if body not in stopped]
+                known.verdicts.update(await self._keep(others))
+        return [
+            stopped.get((draft.key, draft.digest)) or self._answer(draft, known.verdicts, refusals)
+            for draft in drafts
+        ]
+
+    async def _explain(self, batch: list[_Stopped]) -> list[Outcome | Exception]:
+        ours = [each.verdict for each in batch]
+        # They are stopped in any case: also where the classifier is away by now, or another one is
+        # live, which would look elsewhere.
+        with self._models.live.lend() as judge, suppress(Refusal):
+            if {verdict.model_version for verdict in ours} == {judge.model.version}:
+                found = [(each.verdict.evidence, each.draft.text) for each in batch]
+                evidence = await explained(judge, found)
+                ours = [
+                    replace(verdict, evidence=each)
+                    for verdict, each in zip(ours, evidence, strict=True)
+                ]
+        kept = await self._keep(ours)
+        return [self._answer(each.draft, kept, {}) for each in batch]
 
     async def _read(self, drafts: Sequence[Draft], now: datetime) -> _Known:
         async with self._database.connection("read_for_screening") as connection:
@@ -145,7 +194,7 @@ class ScreenMessages:
                         draft.key,
                         draft.digest,
                         category_of(draft, template),
-                        await explained(judge, evidence, draft.text),
+                        evidence,
                         now,
                         None if evidence else now + LIFETIME,
                         model_version=judge.model.version,
@@ -165,6 +214,8 @@ class ScreenMessages:
         ours: dict[MessageKey, Verdict] = {}
         for verdict in decided:
             ours.setdefault(verdict.key, verdict)
+        if not ours:
+            return ours
         async with self._database.connection("keep_verdicts") as connection:
             # One statement, and so a transaction by itself. In the order of the key, so that two
             # batches with the same messages do not deadlock.

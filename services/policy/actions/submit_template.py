@@ -50,7 +50,7 @@ async def submit_template(
     with models.live.lend() as judge:
         opinions = await judge.read([rendered, wording.bare])
         found = Bench(weights, judge.model).judge_wording(category, rendered, opinions)
-        evidence = await explained(judge, found, rendered)
+        [evidence] = await explained(judge, [(found, rendered)])
     template = Template.make(
         template_id=request_id,
         business_id=business_id,
