@@ -29,10 +29,8 @@ class Checkpoints:
         try:
             found: NDArray[Any] = np.load(path, allow_pickle=False)
             return found
-        except FileNotFoundError:
-            pass
-        except (ValueError, EOFError):  # the machine went down before it was on the disk
-            pass
+        except (FileNotFoundError, ValueError, EOFError):
+            pass  # not made yet, or the machine went down before it was on the disk
         made = make()
         draft = path.with_name(f".{file}")
         with draft.open("wb") as sink:

@@ -187,9 +187,13 @@ class AcceptMessages:
                 for one, message in promises
                 for copy in _copies(one, now)
             ]
+            if awaited:
+                # Again where it deadlocks with people who write meanwhile: they hold the same rows.
+                await self._database.run(
+                    "accept_messages.answer",
+                    lambda connection: windows.answer_entry_points(connection, awaited, now),
+                )
             async with self._database.connection("accept_messages.store") as connection:
-                if awaited:
-                    await windows.answer_entry_points(connection, awaited, now)
                 answers.update(
                     await _store(connection, [message for _, message in promises], copies)
                 )
