@@ -27,12 +27,12 @@ from hudhud.policy.v1 import evidence_pb2
 from services.kit.clock import new_id
 from services.local.demonstration.rates import CURRENCY_CODE, rates
 from services.local.errors import LocalError
+from services.local.frames import send_frames
 from services.local.parties import MICROS, Business, Doors, Operator, open_phone, text_message
 from services.local.terminal import console
 
 PHONE_NUMBER: Final = "+963944000001"
 FRAME_ITEMS: Final = 64
-FRAMES_IN_FLIGHT: Final = 4
 ARRIVAL_SECONDS: Final = 60.0
 SENDINGS_MAX = 5
 AGAIN_SECONDS = 1.0  # of a pause before the second sending; twice that before the third
@@ -196,7 +196,6 @@ class Replay:
         self, business: Business, message_ids: list[str]
     ) -> list[edge_service_pb2.SendOutcome]:
         """Sends them once, notes what became of them, and returns what is undecided."""
-        room = asyncio.Semaphore(FRAMES_IN_FLIGHT)
         undecided: list[edge_service_pb2.SendOutcome] = []
         with Progress(
             TextColumn("sending"),
@@ -207,29 +206,27 @@ class Replay:
             console=console,
         ) as progress:
             task = progress.add_task("", total=len(message_ids), rate=0.0)
-            async with business.send_many() as stream:
+            started = time.monotonic()
+            done = 0
 
-                async def write() -> None:
-                    for start in range(0, len(message_ids), FRAME_ITEMS):
-                        await room.acquire()
-                        frame = map(self._message, message_ids[start : start + FRAME_ITEMS])
-                        await stream.write(edge_service_pb2.SendMessagesRequest(messages=frame))
-                    await stream.done_writing()
+            def answered(response: edge_service_pb2.SendMessagesResponse) -> None:
+                nonlocal done
+                for outcome in response.outcomes:
+                    if outcome.refusal.reason in UNDECIDED:
+                        undecided.append(outcome)
+                    else:
+                        self._note(outcome)
+                done += len(response.outcomes)
+                rate = done / max(time.monotonic() - started, 0.001)
+                progress.update(task, completed=done, rate=rate)
 
-                started = time.monotonic()
-                done = 0
-                async with asyncio.TaskGroup() as writing:
-                    writing.create_task(write())
-                    while (response := await stream.read()) is not None:
-                        room.release()
-                        for outcome in response.outcomes:
-                            if outcome.refusal.reason in UNDECIDED:
-                                undecided.append(outcome)
-                            else:
-                                self._note(outcome)
-                        done += len(response.outcomes)
-                        rate = done / max(time.monotonic() - started, 0.001)
-                        progress.update(task, completed=done, rate=rate)
+            frames = (
+                edge_service_pb2.SendMessagesRequest(
+                    messages=map(self._message, message_ids[start : start + FRAME_ITEMS])
+                )
+                for start in range(0, len(message_ids), FRAME_ITEMS)
+            )
+            await send_frames(business, frames, answered)
         return undecided
 
     def _message(self, message_id: str) -> edge_service_pb2.OutgoingMessage:

@@ -21,10 +21,10 @@ import uvloop
 from rich.table import Table
 
 from services.local.benchmark import costs, echo, hops, ledger, relaying, tracing, usage
-from services.local.benchmark.frames import FRAME_ITEMS, framed, send_frames
 from services.local.benchmark.parties import PEOPLE, message, open_phones, sending_businesses
 from services.local.benchmark.storage import Kept, read_kept, wait_until_settled
 from services.local.errors import LocalError
+from services.local.frames import FRAME_ITEMS, framed, send_accepted
 from services.local.parties import Business, Doors
 from services.local.platform import LocalPlatform
 from services.local.terminal import Progress, console
@@ -157,7 +157,7 @@ async def _stream(results: Results, platform: LocalPlatform, business: Business)
     frames = framed([message(n % PEOPLE, n) for n in range(STREAM_MESSAGES)])
     before = usage.cpu_seconds(platform)
     start = time.perf_counter()
-    await send_frames(business, frames)
+    await send_accepted(business, frames)
     seconds = time.perf_counter() - start
     _keep_cpu(results, platform, "stream of many", before, STREAM_MESSAGES)
     results.add("send_stream_per_s", STREAM_MESSAGES / seconds, "messages/s")

@@ -18,9 +18,9 @@ import grpc
 
 from services.kit.config import ServiceSettings
 from services.local.benchmark import usage
-from services.local.benchmark.frames import FRAME_ITEMS, framed, send_frames
 from services.local.benchmark.parties import PEOPLE, message, open_phones, sending_businesses
 from services.local.errors import LocalError
+from services.local.frames import FRAME_ITEMS, framed, send_accepted
 from services.local.parties import Business, Doors
 from services.local.platform import LocalPlatform
 from services.local.roster import ROSTER
@@ -92,7 +92,7 @@ class _Side:
         """Sends some messages; keeps how many went in a second, and what the platform used."""
         frames = framed([message(n % PEOPLE, n) for n in range(MESSAGES)])
         before, start = self._used_seconds(), time.perf_counter()
-        await send_frames(self._business, frames)
+        await send_accepted(self._business, frames)
         self.rates.append(MESSAGES / (time.perf_counter() - start))
         self.cpu_seconds.append(self._used_seconds() - before)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from hudhud.edge.v1 import edge_service_pb2
@@ -25,15 +25,12 @@ def framed(
 
 
 async def send_frames(
-    business: Business, frames: Sequence[edge_service_pb2.SendMessagesRequest]
+    business: Business,
+    frames: Iterable[edge_service_pb2.SendMessagesRequest],
+    answered: Callable[[edge_service_pb2.SendMessagesResponse], None],
 ) -> None:
-    """Sends them all, a few frames ahead of the answers.
-
-    Raises:
-        LocalError: A message was not accepted.
-    """
+    """Sends them all, a few frames ahead of the answers, each of which is given to `answered`."""
     room = asyncio.Semaphore(FRAMES_IN_FLIGHT)
-    missing = sum(len(frame.messages) for frame in frames)
     async with business.send_many() as stream:
 
         async def write() -> None:
@@ -46,6 +43,23 @@ async def send_frames(
             writing.create_task(write())
             while (response := await stream.read()) is not None:
                 room.release()
-                missing -= sum(outcome.HasField("accepted") for outcome in response.outcomes)
+                answered(response)
+
+
+async def send_accepted(
+    business: Business, frames: Sequence[edge_service_pb2.SendMessagesRequest]
+) -> None:
+    """The same where every message is to be accepted.
+
+    Raises:
+        LocalError: A message was not.
+    """
+    missing = sum(len(frame.messages) for frame in frames)
+
+    def count(response: edge_service_pb2.SendMessagesResponse) -> None:
+        nonlocal missing
+        missing -= sum(outcome.HasField("accepted") for outcome in response.outcomes)
+
+    await send_frames(business, frames, count)
     if missing:
         raise LocalError(f"{missing} messages of the stream were not accepted")
