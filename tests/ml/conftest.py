@@ -20,7 +20,7 @@ from ml.train import Recipe, Training, train
 
 # Trains in a second or two; good enough to tell an advertisement from a greeting, and no more.
 SMALL = Recipe(
-    shares=Shares(from_pattern=1, hard_pairs=0.2), languages=("ar", "en"), bucket_bits=11,
+    shares=Shares(from_pattern=1, hard_pairs=0.2), languages=("ar", "en"), bucket_bits=13,
     language_bits=11, iterations_max=9, second_look=False,
 )  # fmt: skip
 # For tests of training itself, which need no judgement at all.
