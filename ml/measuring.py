@@ -8,6 +8,8 @@ from random import Random
 
 from ml.attacks import DISGUISES, Friendly
 from ml.corpus.expand import Shares, expand
+from ml.corpus.fill import fill
+from ml.corpus.patterns import languages, read_language
 from ml.evaluate import BATCH, Asked, Progress, in_silence, interval, judge_all
 from ml.explaining import named_rightly
 from ml.judge import Judge
@@ -15,7 +17,9 @@ from ml.report import ALL, UNWANTED, Lost, Named, Report, lost_to, mistakes, rep
 from ml.thresholds import Thresholds
 
 PREPENDED, APPENDED = "friendly text before", "friendly text behind"
-ATTACKS = (*DISGUISES, PREPENDED, APPENDED)
+ENDED = "a notice's ending behind"
+COURTESIES = (PREPENDED, APPENDED, ENDED)
+ATTACKS = (*DISGUISES, *COURTESIES)
 _ATTACKED_MAX = 2000  # messages of each language
 _EXPLAINED_MAX = 400  # messages in all
 _FRIENDLY_LENGTH_MAX = 90
@@ -111,12 +115,26 @@ def disguised(name: str, item: Asked, seed: int = 1) -> str:
         return _friendly(seed).prepended(item.text, item.language, random)
     if name == APPENDED:
         return _friendly(seed).appended(item.text, item.language, random)
+    if name == ENDED:
+        return _endings(seed).appended(item.text, item.language, random)
     return DISGUISES[name](item.text, random)
 
 
 @cache
 def _friendly(seed: int) -> Friendly:
     return Friendly(friendly_sentences(seed))
+
+
+@cache
+def _endings(seed: int) -> Friendly:
+    """What notices end with: thanks, a reference, a number to call."""
+    found = {}
+    for code in languages():
+        language = read_language(code)
+        random = Random(f"{seed} {code}")
+        endings = language.manner.tails["transactional"]
+        found[code] = [fill(ending, language.slots, random) for ending in endings]
+    return Friendly(found)
 
 
 def friendly_sentences(seed: int = 1) -> dict[str, list[str]]:

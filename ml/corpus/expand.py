@@ -22,8 +22,8 @@ TEXT_LENGTH_MAX = 640
 class Shares:
     """How many messages are made: for each pattern, and put together from several."""
 
-    from_pattern: int = 5
-    hard_pairs: float = 0.35  # appended offers, as a share of the notices
+    from_pattern: int = 3
+    hard_pairs: float = 0.4  # appended offers, as a share of the notices
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.evaluation.reached import Reached
-from ml.measuring import APPENDED, PREPENDED
+from ml.measuring import COURTESIES
 from ml.report import ALL, Lost, Report
 
 _FILE = Path(__file__).with_name("limits.toml")
@@ -58,7 +58,7 @@ def checks(report: Report, reached: Reached = _NOTHING) -> list[Check]:
 
 def check_of(lost: Lost, reached: Reached = _NOTHING) -> Check:
     """What an attack lets through, against its limit."""
-    friendly = lost.attack in (PREPENDED, APPENDED)
+    friendly = lost.attack in COURTESIES
     return _of_share(
         f"lost to {lost.attack}", lost.group, lost.count, (lost.lost, lost.low, lost.high),
         limits()["lost_under"]["friendly" if friendly else "disguise"], reached, under=True,

@@ -7,7 +7,7 @@ import pytest
 from ml.evaluate import Judged
 from ml.evaluation.limits import checks, cost_checks, limits
 from ml.judgement import Judgement
-from ml.measuring import APPENDED, ATTACKS, PREPENDED
+from ml.measuring import ATTACKS, COURTESIES
 from ml.report import Report, lost_to, report
 from tests.ml.test_report import THRESHOLDS
 
@@ -42,7 +42,7 @@ def test_few_messages_must_leave_no_doubt() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_disguises_have_a_limit_and_courtesy_another(attack: str) -> None:
-    most = 50 if attack in (PREPENDED, APPENDED) else 30
+    most = 50 if attack in COURTESIES else 30
     for lost in (most - 1, most):
         after = [at >= lost for at in range(1000)]
         found = lost_to(attack, "en", [True] * 1000, after)
