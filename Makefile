@@ -73,7 +73,7 @@ build/stubs/.complete: .venv/.complete protos/build_stubs.py $(PROTOS)
 
 .PHONY: model
 model: .venv/.complete  ## train a classifier from the corpus alone, to use here instead of the released one
-	@echo "==> Training the classifier (ten minutes, unless nothing it is made from has changed)"
+	@echo "==> Training the classifier (a quarter of an hour, unless nothing it is made from has changed)"
 	@$(BIN)/hudhud-ml train --if-stale
 
 # --- Run --------------------------------------------------------------------------------------
