@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.attacks import DISGUISES, Friendly
+from ml.evaluate import Asked
+from ml.measuring import ENDED, disguised
 from ml.normalise import views
 
 ENGLISH = "Mega discount this weekend on every single handbag, visit shop.example.com/sale today"
@@ -55,3 +57,15 @@ def test_courtesy_comes_in_the_language_of_the_message() -> None:
     assert friendly.prepended("Buy", "ar", Random(1)) == "كيف حالك؟ Buy"
     assert friendly.appended("Buy", "en", Random(1)) == "Buy. How are you."
     assert friendly.appended("Buy!", "sw", Random(1)) == "Buy! How are you."
+
+
+@pytest.mark.parametrize(("text", "language"), [(ENGLISH, "en"), (ARABIC, "ar")])
+def test_what_notices_end_with_comes_in_the_language_of_the_message(
+    text: str, language: str
+) -> None:
+    ended = disguised(ENDED, Asked(text, language, "promotional", "test"))
+    ending = ended.removeprefix(f"{text}. ")
+
+    assert ending != ended, "the message stands first, as it was"
+    assert not set("{}[]|") & set(ending), "nothing of the pattern is left"
+    assert any("\u0620" <= letter <= "\u064a" for letter in ending) == (language == "ar")
